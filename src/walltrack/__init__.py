@@ -1,0 +1,1 @@
+"""Finds Solana wallets that were early in tokens that pumped and took profit."""

@@ -1,0 +1,241 @@
+"""Runs, their parameters and their results, under the names of the operators' stories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+LAMPORTS_PER_SOL = 1_000_000_000
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. Only `running` is not final."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TriggerType(StrEnum):
+    """What started a run."""
+
+    MANUAL = "manual"
+    SCHEDULED = "scheduled"
+    API = "api"
+
+
+class TokenStatus(StrEnum):
+    """Where one token of a run stands. `unmeasurable` is an outcome, `failed` a fault."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    UNMEASURABLE = "unmeasurable"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+Count = Annotated[int, Field(strict=True)]
+
+
+class DiscoveryRunParams(BaseModel):
+    """Parameters of a run, each with its bounds (inclusive). NaN and infinity are refused.
+
+    `min_price_change_pct`, `min_volume_usd`, `min_liquidity_usd`, `max_token_age_hours` and `max_tokens` choose
+    the tokens where a market lists them; tokens that are named, by tape files for one, are taken as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    min_price_change_pct: float = Field(100.0, ge=0, le=1000, description="least rise of the price, percent")
+    min_volume_usd: float = Field(50_000.0, ge=0, description="least 24-hour volume, USD")
+    max_token_age_hours: Count = Field(72, ge=1, le=168, description="most hours since the token's launch")
+    early_window_minutes: Count = Field(30, ge=5, le=120, description="minutes after launch that count as early")
+    min_profit_pct: float = Field(50.0, ge=0, le=500, description="least realized profit, percent of cost")
+    max_tokens: Count = Field(20, ge=1, le=100, description="most tokens of a run")
+    profile_immediately: StrictBool = Field(True, description="profile the found wallets within the run")
+    min_liquidity_usd: float = Field(10_000.0, ge=0, description="least liquidity of the deepest pool, USD")
+    include_launch_slot: StrictBool = Field(False, description="keep buyers of the launch slot")
+
+
+class DiscoveryRun(BaseModel):
+    """One run as it is stored. Times are aware, in UTC."""
+
+    id: UUID
+    started_at: datetime
+    completed_at: datetime | None = None
+    status: RunStatus = RunStatus.RUNNING
+
+    trigger_type: TriggerType
+    triggered_by: str | None = None
+    token_source: str | None = None
+    code_version: str | None = None
+
+    params: DiscoveryRunParams = Field(default_factory=lambda: DiscoveryRunParams())
+
+    tokens_analyzed: int = 0
+    new_wallets: int = 0
+    updated_wallets: int = 0
+    profiled_wallets: int = 0
+    duration_seconds: float = 0.0
+
+    errors: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class QualifiedWallet:
+    """A wallet that was early in one token and took profit, with what proves it.
+
+    Amounts in SOL are exact and rounded once, to 18 decimals; `held_tokens` is in UI units of the mint.
+    `cost_sol` and `proceeds_sol` are totals over all buys and all sells; `realized_pnl_sol` is what the matched
+    part of the sells brought above `cost_of_sold_sol`. `completeness` is "complete", or the reasons why the
+    figures may not be whole, joined by "+". `signatures` are base58, oldest first, of this wallet's trades.
+    """
+
+    wallet_address: str
+    source_token: str
+    entry_rank: int
+    seconds_after_launch: int
+    first_buy_at: datetime
+    first_buy_slot: int | None
+    buys: int
+    sells: int
+    cost_sol: Decimal
+    proceeds_sol: Decimal
+    cost_of_sold_sol: Decimal
+    realized_pnl_sol: Decimal
+    realized_pct: Decimal
+    held_tokens: Decimal
+    held_cost_sol: Decimal
+    completeness: str
+    flags: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryRunWallet:
+    """A qualified wallet as one run stored it: one per run, wallet and source token."""
+
+    id: UUID
+    run_id: UUID
+    is_new: bool
+    initial_score: Decimal | None
+    found: QualifiedWallet
+
+    @property
+    def wallet_address(self) -> str:
+        return self.found.wallet_address
+
+    @property
+    def source_token(self) -> str:
+        return self.found.source_token
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSummary:
+    """What was measured on one token of a run."""
+
+    launch_at: datetime
+    launch_slot: int | None
+    first_event_at: datetime
+    last_event_at: datetime
+    events: int
+    wallets_seen: int
+    wallets_early: int
+    tape_cut: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunToken:
+    """One token's part of a run. `reason` says why it is unmeasurable, or what failed."""
+
+    run_id: UUID
+    mint: str
+    status: TokenStatus
+    reason: str | None = None
+    wallets_found: int = 0
+    summary: TokenSummary | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+class WeekFigures(BaseModel):
+    """Figures of one ISO week (UTC), or of its part up to a moment."""
+
+    week: str
+    starts_at: datetime
+    ends_at: datetime
+    total_runs: int = 0
+    successful_runs: int = 0
+    failed_runs: int = 0
+    wallets_discovered: int = 0
+    success_rate: float | None = None
+    avg_wallets_per_run: float | None = None
+
+
+class WeekTrend(BaseModel):
+    """Week over week. `current` is the running week, partial; `previous_same_part` the last one up to the same
+    moment of the week; `weeks` whole weeks, oldest first. A change is None where there is nothing to divide by.
+    """
+
+    current: WeekFigures
+    previous_same_part: WeekFigures
+    runs_change_pct: float | None = None
+    wallets_change_pct: float | None = None
+    weeks: list[WeekFigures] = Field(default_factory=list)
+
+
+class DiscoveryStats(BaseModel):
+    """Figures over a period. Averages are over completed runs; the success rate is completed / (completed + failed),
+    None while there is neither.
+    """
+
+    total_runs: int = 0
+    successful_runs: int = 0
+    failed_runs: int = 0
+    success_rate: float | None = None
+    total_wallets_discovered: int = 0
+    total_wallets_updated: int = 0
+    avg_wallets_per_run: float = 0.0
+    avg_duration_seconds: float = 0.0
+    last_run_at: datetime | None = None
+    trend: WeekTrend | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """One page of runs, newest first. `next_cursor` is opaque, None on the last page; `total` counts all pages."""
+
+    runs: list[DiscoveryRun]
+    total: int
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WalletRecord:
+    """A wallet over all runs. `sources` counts the tokens on which it was found."""
+
+    address: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    runs: int
+    sources: int
+    best_realized_pct: Decimal | None = None
+    total_realized_pnl_sol: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WalletPage:
+    """One page of wallets. `next_cursor` is opaque, None on the last page; `total` counts all pages."""
+
+    wallets: list[WalletRecord] = field(default_factory=list)
+    total: int = 0
+    next_cursor: str | None = None
