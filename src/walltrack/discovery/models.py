@@ -57,7 +57,9 @@ class DiscoveryRunParams(BaseModel):
     min_price_change_pct: float = Field(100.0, ge=0, le=1000, description="least rise of the price, percent")
     min_volume_usd: float = Field(50_000.0, ge=0, description="least 24-hour volume, USD")
     max_token_age_hours: Count = Field(72, ge=1, le=168, description="most hours since the token's launch")
-    early_window_minutes: Count = Field(30, ge=5, le=120, description="minutes after launch that count as early")
+    early_window_minutes: Count = Field(
+        30, ge=5, le=120, description="minutes after launch that count as early"
+    )
     min_profit_pct: float = Field(50.0, ge=0, le=500, description="least realized profit, percent of cost")
     max_tokens: Count = Field(20, ge=1, le=100, description="most tokens of a run")
     profile_immediately: StrictBool = Field(True, description="profile the found wallets within the run")
@@ -78,7 +80,7 @@ class DiscoveryRun(BaseModel):
     token_source: str | None = None
     code_version: str | None = None
 
-    params: DiscoveryRunParams = Field(default_factory=lambda: DiscoveryRunParams())
+    params: DiscoveryRunParams = Field(default_factory=DiscoveryRunParams)
 
     tokens_analyzed: int = 0
     new_wallets: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import Final
 
 import polars as pl
@@ -11,23 +12,32 @@ WSOL: Final = "So11111111111111111111111111111111111111112"
 
 KINDS: Final = ("buy", "sell", "transfer_in", "transfer_out", "escrow_in", "escrow_out")
 
-TAPE_SCHEMA: Final = pl.Schema(
-    {
-        "slot": pl.UInt64,  # null where the source has no slots
-        "tx_index": pl.UInt32,  # place within the slot; where there are no slots, within the token
-        "block_time": pl.Int64,  # Unix seconds, UTC
-        "signature": pl.Binary,  # 64 bytes; null where the source has none, so never a key
-        "wallet": pl.String,
-        "kind": pl.Enum(KINDS),
-        "token_raw": pl.UInt64,  # base units of the mint, positive
-        "quote_mint": pl.String,  # null for transfers
-        "quote_raw": pl.Int64,  # paid by a buy, received by a sell (negative where costs ate it); 0 for transfers
-        "fee_lamports": pl.UInt64,  # network fee that this wallet paid, not in quote_raw
-        "counterparty": pl.String,
-        "venue": pl.String,
-        "flags": pl.UInt32,
-    }
-)
+
+class TapeFlag(IntFlag):
+    """What the column `flags` of a tape says of a row, as bits."""
+
+    ROUND_TRIP = 1  # nearly all of what moved came back in the same transaction
+    UNSIGNED = 2  # the wallet did not sign: a delegate traded for it
+    KEEPER_FILL = 4  # a keeper filled the wallet's order
+
+
+_COLUMNS: Final[dict[str, pl.DataType]] = {
+    "slot": pl.UInt64(),  # null where the source has no slots
+    "tx_index": pl.UInt32(),  # place within the slot; where there are no slots, within the token
+    "block_time": pl.Int64(),  # Unix seconds, UTC
+    "signature": pl.Binary(),  # 64 bytes; null where the source has none, so never a key
+    "wallet": pl.String(),
+    "kind": pl.Enum(KINDS),
+    "token_raw": pl.UInt64(),  # base units of the mint, positive
+    "quote_mint": pl.String(),  # null for transfers
+    "quote_raw": pl.Int64(),  # paid by a buy, received by a sell (negative where costs ate it); 0 for transfers
+    "fee_lamports": pl.UInt64(),  # network fee that this wallet paid, not in quote_raw
+    "counterparty": pl.String(),
+    "venue": pl.String(),
+    "flags": pl.UInt32(),  # bits of TapeFlag
+}
+
+TAPE_SCHEMA: Final = pl.Schema(_COLUMNS)
 """Columns of a tape. Rows stand in the order (slot, tx_index), or (block_time, tx_index) where slots are null."""
 
 
@@ -47,3 +57,10 @@ class Tape:
     events: pl.DataFrame
     starts_late: bool = False
     cut: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasurable:
+    """An outcome of its own: what was asked cannot be computed from what there is, and why."""
+
+    reason: str

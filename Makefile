@@ -1,0 +1,51 @@
+# One door for all work: `make help`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXAMPLE := data/example-tapes
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 10
+
+setup: $(READY)  ## Make .venv with the locked, hash-checked dependencies
+
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "WallTrack needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY)  ## Run a discovery over example tapes and show what it found
+	@$(BIN)/python -m walltrack.services.files.example $(EXAMPLE)
+	@$(BIN)/walltrack discover --tapes $(EXAMPLE)
+
+lint: $(READY)  ## Check style, types and the import rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)  ## Put the code in its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: lint  ## Run lint and all tests
+	$(BIN)/pytest
+
+bench: $(READY)  ## Print the figures that the project promises
+	$(BIN)/python -m benchmarks
+
+lock: $(READY)  ## Write the requirements locks anew from the .in files
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
+		--python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
+		--python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+clean:  ## Remove what was built; data/ is kept
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,21 @@
+"""Where the shared real data is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DEFAULT = Path(__file__).resolve().parents[2] / "shared"
+
+
+def shared_data() -> Path:
+    """The folder `data` of the shared data beside the checkout (`WALLTRACK_SHARED` names another place).
+
+    Skips the test where it is absent: the data is not to be redistributed with the project.
+    """
+    folder = Path(os.environ.get("WALLTRACK_SHARED", DEFAULT)) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real data not present: {folder} (set WALLTRACK_SHARED to the folder that holds data/)")
+    return folder
