@@ -22,7 +22,7 @@ $(READY): requirements-dev.txt pyproject.toml
 	@touch $@
 
 run: $(READY)  ## Run a discovery over example tapes and show what it found
-	@$(BIN)/python -m walltrack.services.files.example $(EXAMPLE)
+	@$(BIN)/walltrack example-tapes $(EXAMPLE)
 	@$(BIN)/walltrack discover --tapes $(EXAMPLE)
 
 lint: $(READY)  ## Check style, types and the import rule

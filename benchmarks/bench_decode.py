@@ -13,7 +13,7 @@ from walltrack.discovery.swaps import decode
 from walltrack.discovery.transactions import from_rpc
 
 TARGET_PER_SECOND = 12_000
-SHARED = Path(os.environ.get("WALLTRACK_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).resolve().parents[2] / "shared"))
 
 
 def best_rate(

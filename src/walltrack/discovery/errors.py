@@ -27,3 +27,7 @@ class TapeFileError(BadInputError):
         self.file = file
         self.row = row
         self.field = field
+
+
+class RunStoppedError(WallTrackError):
+    """A run cannot go on, or has nothing to show for itself."""

@@ -124,21 +124,18 @@ class QualifiedWallet:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryRunWallet:
-    """A qualified wallet as one run stored it: one per run, wallet and source token."""
+    """A qualified wallet as one run stored it: one per run, wallet and source token.
+
+    `found` is None on rows of an earlier version, which kept no figures.
+    """
 
     id: UUID
     run_id: UUID
+    wallet_address: str
+    source_token: str
     is_new: bool
     initial_score: Decimal | None
-    found: QualifiedWallet
-
-    @property
-    def wallet_address(self) -> str:
-        return self.found.wallet_address
-
-    @property
-    def source_token(self) -> str:
-        return self.found.source_token
+    found: QualifiedWallet | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def exporter(path: Path, columns: Sequence[str]) -> Callable[[Records], None]:
 
 def _frame(records: Records, columns: Sequence[str], *, joined: bool) -> pl.DataFrame:
     values = {
-        name: [" ".join(r[name]) if joined and name in LISTS else r[name] for r in records]
+        name: [" ".join(r[name] or ()) if joined and name in LISTS else r[name] for r in records]
         for name in columns
     }
     return pl.DataFrame({name: _series(name, column) for name, column in values.items()})

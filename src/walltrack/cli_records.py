@@ -1,0 +1,91 @@
+"""What the command line shows of runs and wallets: one record each, the same in tables, JSON and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from walltrack.discovery.models import DiscoveryRun, DiscoveryRunWallet, RunToken
+
+WALLET_COLUMNS: Final = (
+    "wallet_address",
+    "source_token",
+    "is_new",
+    "entry_rank",
+    "seconds_after_launch",
+    "first_buy_at",
+    "first_buy_slot",
+    "buys",
+    "sells",
+    "cost_sol",
+    "proceeds_sol",
+    "cost_of_sold_sol",
+    "realized_pnl_sol",
+    "realized_pct",
+    "held_tokens",
+    "held_cost_sol",
+    "completeness",
+    "flags",
+    "signatures",
+)
+
+
+def wallet_record(wallet: DiscoveryRunWallet) -> dict[str, Any]:
+    """A found wallet under `WALLET_COLUMNS`. Decimals stay exact; a row of an earlier version has no figures."""
+    figures = dict.fromkeys(WALLET_COLUMNS) if wallet.found is None else asdict(wallet.found)
+    figures |= {
+        "wallet_address": wallet.wallet_address,
+        "source_token": wallet.source_token,
+        "is_new": wallet.is_new,
+    }
+    return {name: figures[name] for name in WALLET_COLUMNS}
+
+
+def run_record(run: DiscoveryRun) -> dict[str, Any]:
+    """A run: what it was asked, where it stands, what it counted, what went wrong."""
+    return {
+        "id": str(run.id),
+        "status": run.status.value,
+        "started_at": run.started_at,
+        "completed_at": run.completed_at,
+        "duration_seconds": run.duration_seconds,
+        "trigger_type": run.trigger_type.value,
+        "triggered_by": run.triggered_by,
+        "token_source": run.token_source,
+        "code_version": run.code_version,
+        "parameters": run.params.model_dump(),
+        "counts": {
+            "tokens_analyzed": run.tokens_analyzed,
+            "new_wallets": run.new_wallets,
+            "updated_wallets": run.updated_wallets,
+            "profiled_wallets": run.profiled_wallets,
+        },
+        "errors": run.errors,
+        "warnings": run.warnings,
+    }
+
+
+def token_record(token: RunToken) -> dict[str, Any]:
+    """One token's outcome within a run."""
+    record: dict[str, Any] = {
+        "mint": token.mint,
+        "status": token.status.value,
+        "reason": token.reason,
+        "wallets_found": token.wallets_found,
+    }
+    if token.summary is not None:
+        names = ("launch_at", "launch_slot", "events", "wallets_seen", "wallets_early", "tape_cut")
+        record |= {name: getattr(token.summary, name) for name in names}
+    return record
+
+
+def run_details(
+    run: DiscoveryRun, tokens: Sequence[RunToken], wallets: Sequence[DiscoveryRunWallet]
+) -> dict[str, Any]:
+    """A run with its tokens and wallets."""
+    return {
+        "run": run_record(run),
+        "tokens": [token_record(token) for token in tokens],
+        "wallets": [wallet_record(wallet) for wallet in wallets],
+    }

@@ -1,0 +1,226 @@
+"""Tables for people. Addresses are whole where the output is no terminal, so that it can be piped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from walltrack.discovery.models import (
+    DiscoveryRun,
+    DiscoveryRunWallet,
+    DiscoveryStats,
+    QualifiedWallet,
+    RunPage,
+    RunStatus,
+    RunToken,
+    WalletPage,
+)
+
+STATUS_STYLES = {
+    RunStatus.COMPLETED: "green",
+    RunStatus.FAILED: "red",
+    RunStatus.CANCELLED: "yellow",
+    RunStatus.RUNNING: "cyan",
+}
+
+PIPE_WIDTH = 400
+"""Columns of output that is no terminal: enough for every table without folding."""
+
+TERMINAL_ROWS = 50
+"""Wallets of a table on a terminal."""
+
+
+class Screen:
+    """Where tables go."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console = Console(highlight=False, width=PIPE_WIDTH)
+
+    def address(self, address: str) -> str:
+        """An address, its middle left out on a terminal."""
+        if self.console.is_terminal and len(address) > 13:
+            return f"{address[:6]}…{address[-6:]}"
+        return address
+
+    def say(self, line: str) -> None:
+        self.console.print(escape(line), soft_wrap=True)
+
+    def run(self, run: DiscoveryRun) -> None:
+        style = STATUS_STYLES[run.status]
+        self.console.print(f"Run {run.id}  [{style}]{run.status.value}[/]", soft_wrap=True)
+        rows = [
+            ("started", moment(run.started_at)),
+            ("took", f"{run.duration_seconds:.1f} s" if run.completed_at else "not ended"),
+            ("tokens from", run.token_source or ""),
+            ("started by", f"{run.trigger_type.value} {run.triggered_by or ''}".strip()),
+            ("parameters", ", ".join(f"{k} {shown(v)}" for k, v in run.params.model_dump().items())),
+            ("tokens measured", f"{run.tokens_analyzed}"),
+            ("wallets", f"{run.new_wallets} new, {run.updated_wallets} known before"),
+        ]
+        for name, value in rows:
+            self.console.print(f"  {name:<16}{escape(value)}", soft_wrap=True)
+        for warning in run.warnings:
+            self.console.print(f"  [yellow]{'warning':<16}[/]{escape(warning)}", soft_wrap=True)
+        for error in run.errors:
+            self.console.print(f"  [red]{'error':<16}[/]{escape(error)}", soft_wrap=True)
+
+    def wallets(self, wallets: Sequence[DiscoveryRunWallet], *, of_one_wallet: bool = False) -> None:
+        """Found wallets; of one wallet, the runs it was found in."""
+        if not wallets:
+            self.say("No wallet qualified.")
+            return
+        first = ("run",) if of_one_wallet else ("wallet",)
+        names = (*first, "token", "new", "rank", "after", "cost", "proceeds", "realized SOL", "realized %")
+        table = self._table((*names, "held", "completeness", "flags"), right=range(3, 10))
+        most = TERMINAL_ROWS if self.console.is_terminal else len(wallets)
+        for wallet in wallets[:most]:
+            table.add_row(
+                str(wallet.run_id) if of_one_wallet else self.address(wallet.wallet_address),
+                self.address(wallet.source_token),
+                "new" if wallet.is_new else "",
+                *(figures(wallet.found) if wallet.found else ()),
+            )
+        self.console.print(table)
+        if len(wallets) > most:
+            self.say(f"and {len(wallets) - most} more: use --json or --export, or pipe the output")
+
+    def tokens(self, tokens: Sequence[RunToken]) -> None:
+        names = ("token", "outcome", "launch", "events", "wallets", "early", "found", "reason")
+        table = self._table(names, right=range(3, 7))
+        for token in tokens:
+            summary = token.summary
+            table.add_row(
+                self.address(token.mint),
+                token.status.value,
+                moment(summary.launch_at) if summary else "",
+                f"{summary.events:,}" if summary else "",
+                f"{summary.wallets_seen:,}" if summary else "",
+                f"{summary.wallets_early:,}" if summary else "",
+                f"{token.wallets_found:,}",
+                escape(token.reason or ""),
+            )
+        self.console.print(table)
+
+    def runs(self, page: RunPage) -> None:
+        table = self._table(
+            ("run", "started", "status", "took", "tokens", "new", "known", "errors", "tokens from"),
+            right=range(3, 8),
+        )
+        for run in page.runs:
+            table.add_row(
+                str(run.id),
+                moment(run.started_at),
+                f"[{STATUS_STYLES[run.status]}]{run.status.value}[/]",
+                f"{run.duration_seconds:.1f} s",
+                str(run.tokens_analyzed),
+                str(run.new_wallets),
+                str(run.updated_wallets),
+                str(len(run.errors)),
+                escape(run.token_source or ""),
+            )
+        self.console.print(table)
+        self._paging(len(page.runs), page.total, "runs", page.next_cursor)
+
+    def stats(self, stats: DiscoveryStats) -> None:
+        """Totals, then the running week beside the same part of the last one, then whole weeks, newest first."""
+        self.say(
+            f"{stats.total_runs} runs, {percent(stats.success_rate)} successful;"
+            f" {stats.total_wallets_discovered} wallets discovered, {stats.total_wallets_updated} found again;"
+            f" {stats.avg_wallets_per_run:.1f} wallets and {stats.avg_duration_seconds:.1f} s a completed run;"
+            f" last run {moment(stats.last_run_at) if stats.last_run_at else 'never'}"
+        )
+        if stats.trend is None:
+            return
+        table = self._table(
+            ("week", "runs", "completed", "failed", "successful", "wallets"), right=range(1, 6)
+        )
+        weeks = [
+            ("this week so far", stats.trend.current),
+            ("last week until then", stats.trend.previous_same_part),
+            *((week.week, week) for week in reversed(stats.trend.weeks)),
+        ]
+        for name, week in weeks:
+            table.add_row(
+                name,
+                str(week.total_runs),
+                str(week.successful_runs),
+                str(week.failed_runs),
+                percent(week.success_rate),
+                str(week.wallets_discovered),
+            )
+        self.console.print(table)
+
+    def wallet_list(self, page: WalletPage) -> None:
+        table = self._table(
+            ("wallet", "first seen", "last seen", "runs", "tokens", "best %", "realized SOL"),
+            right=range(3, 7),
+        )
+        for wallet in page.wallets:
+            table.add_row(
+                wallet.address,
+                moment(wallet.first_seen_at),
+                moment(wallet.last_seen_at),
+                str(wallet.runs),
+                str(wallet.sources),
+                "" if wallet.best_realized_pct is None else f"{wallet.best_realized_pct:,.1f}",
+                "" if wallet.total_realized_pnl_sol is None else sol(wallet.total_realized_pnl_sol),
+            )
+        self.console.print(table)
+        self._paging(len(page.wallets), page.total, "wallets", page.next_cursor)
+
+    def rows(self, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        table = self._table(names)
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self.console.print(table)
+
+    def _table(self, names: Sequence[str], right: Iterable[int] = ()) -> Table:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for index, name in enumerate(names):
+            table.add_column(name, justify="right" if index in set(right) else "left", overflow="fold")
+        return table
+
+    def _paging(self, shown_count: int, total: int, noun: str, cursor: str | None) -> None:
+        self.say(f"{shown_count} of {total} {noun}" + (f"; more with --cursor {cursor}" if cursor else ""))
+
+
+def figures(found: QualifiedWallet) -> tuple[str, ...]:
+    """What is shown of a finding beside its wallet and token."""
+    return (
+        str(found.entry_rank),
+        f"{found.seconds_after_launch} s",
+        sol(found.cost_sol),
+        sol(found.proceeds_sol),
+        sol(found.realized_pnl_sol),
+        f"{found.realized_pct:,.1f}",
+        f"{found.held_tokens:,.0f}",
+        found.completeness,
+        " ".join(found.flags),
+    )
+
+
+def moment(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def sol(amount: Decimal) -> str:
+    return f"{amount:,.4f}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as percent."""
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def shown(value: object) -> str:
+    """A parameter as an operator writes it: 100, not 100.0."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,129 @@
+"""Connections to the database: the one that DATABASE_URL names, or the embedded one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from walltrack.config.settings import Settings
+from walltrack.data.supabase import embedded
+from walltrack.data.supabase.errors import check_server_version, describe, translated
+
+Connection = AsyncConnection[DictRow]
+
+
+class Database:
+    """A bounded pool of connections, as an async context manager.
+
+    Entering raises DatabaseUnreachableError, DatabaseRightsError or DatabaseTooOldError, each naming host and
+    database. It starts the embedded server where DATABASE_URL is not set; leaving stops it, for the last user.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._where = "database"
+        self._conninfo: str | None = None
+
+    @property
+    def is_embedded(self) -> bool:
+        return self._settings.database_url is None
+
+    @property
+    def where(self) -> str:
+        """Database, host and user, for messages. Never the password."""
+        return self._where
+
+    @property
+    def conninfo(self) -> str:
+        """What libpq connects with, password included: never to be shown."""
+        if self._conninfo is None:
+            raise RuntimeError("the database is not open: use it with `async with`")
+        return self._conninfo
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            url = self._settings.database_url
+            if url is None:
+                server = await self._hold_embedded()
+                stack.push_async_callback(asyncio.to_thread, server.release)
+                base = server.conninfo
+            else:
+                base = url.get_secret_value()
+            self._conninfo = connection_string(base, self._settings.database_connect_timeout_seconds)
+            self._where = describe(dict(conninfo_to_dict(self._conninfo)))
+            await self._probe()
+            self._pool = await stack.enter_async_context(self._new_pool())
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool = None
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One connection, one transaction: committed at the end of the block, rolled back when it raises.
+
+        Raises the errors of `walltrack.data.supabase.errors` in place of the driver's.
+        """
+        if self._pool is None:
+            raise RuntimeError("the database is not open: use it with `async with`")
+        with translated(self._where):
+            async with self._pool.connection() as connection:
+                yield connection
+
+    async def _hold_embedded(self) -> embedded.EmbeddedServer:
+        """Hold the embedded server. A start that is interrupted is given back, not left running."""
+        start = asyncio.ensure_future(asyncio.to_thread(embedded.acquire, self._settings.data_dir))
+        try:
+            return await asyncio.shield(start)
+        except asyncio.CancelledError:
+            await asyncio.to_thread((await start).release)
+            raise
+
+    async def _probe(self) -> None:
+        """Say why there is no connection. The pool only says that there was none in time."""
+        with translated(self._where):
+            connection = await AsyncConnection.connect(self.conninfo)
+            async with connection:
+                check_server_version(connection.info.server_version, self._where)
+
+    def _new_pool(self) -> AsyncConnectionPool[Connection]:
+        # prepare_threshold: prepared statements do not survive a pooler in transaction mode, such as Supabase's.
+        return AsyncConnectionPool(
+            self.conninfo,
+            connection_class=AsyncConnection[DictRow],
+            kwargs={"row_factory": dict_row, "prepare_threshold": None},
+            min_size=1,
+            max_size=self._settings.database_pool_max_size,
+            timeout=self._settings.database_connect_timeout_seconds,
+            configure=self._configure,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+            name="walltrack",
+        )
+
+    async def _configure(self, connection: Connection) -> None:
+        seconds = self._settings.database_statement_timeout_seconds
+        await connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{seconds}s",))
+        await connection.commit()
+
+
+def connection_string(base: str, connect_timeout_seconds: int) -> str:
+    """What libpq connects with: the given string, the time to wait, and our name for the server's own lists."""
+    given = conninfo_to_dict(base)
+    given.setdefault("connect_timeout", str(connect_timeout_seconds))
+    given.setdefault("application_name", "walltrack")
+    return make_conninfo("", **{name: str(value) for name, value in given.items() if value is not None})

@@ -1,0 +1,3 @@
+DROP TABLE IF EXISTS discovery_config;
+DROP TABLE IF EXISTS discovery_run_wallets;
+DROP TABLE IF EXISTS discovery_runs;

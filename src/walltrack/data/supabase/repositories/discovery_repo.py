@@ -1,0 +1,357 @@
+"""Runs: their beginning, their end, their history and what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+from psycopg import sql
+
+from walltrack.data.supabase.client import Connection, Database
+from walltrack.data.supabase.errors import RunEndedError, RunNotFoundError, RunUnfinishedError
+from walltrack.data.supabase.repositories.discovery_stats import fetch_stats
+from walltrack.data.supabase.repositories.findings import store_findings
+from walltrack.data.supabase.repositories.rows import (
+    PARAMETERS,
+    aware,
+    aware_or_none,
+    cursor_after,
+    finding_from_row,
+    page_size,
+    read_cursor,
+    run_from_row,
+    storable,
+    storable_list,
+)
+from walltrack.data.supabase.repositories.run_token_repo import hold_running
+from walltrack.discovery.models import (
+    DiscoveryRun,
+    DiscoveryRunParams,
+    DiscoveryRunWallet,
+    DiscoveryStats,
+    QualifiedWallet,
+    RunPage,
+    RunStatus,
+    TriggerType,
+)
+
+_CREATE: Final = sql.SQL("""
+    INSERT INTO discovery_runs (
+        id, started_at, trigger_type, triggered_by, token_source, code_version, claimed_by, lease_expires_at,
+        {columns}
+    ) VALUES (
+        %(id)s, %(started_at)s, %(trigger_type)s, %(triggered_by)s, %(token_source)s, %(code_version)s,
+        %(claimed_by)s, %(lease_expires_at)s, {values}
+    ) RETURNING *
+""").format(
+    columns=sql.SQL(", ").join(sql.Identifier(name) for name in PARAMETERS),
+    values=sql.SQL(", ").join(sql.Placeholder(name) for name in PARAMETERS),
+)
+
+_HEARTBEAT: Final = """
+    UPDATE discovery_runs SET lease_expires_at = %(lease_expires_at)s WHERE id = %(run_id)s AND status = 'running'
+    RETURNING id
+"""
+
+# Keeps others from ending the run, and its tokens from starting. _END_TOKENS then waits for those being stored.
+_LOCK: Final = "SELECT status FROM discovery_runs WHERE id = %s FOR NO KEY UPDATE"
+
+_UNFINISHED: Final = """
+    SELECT count(*) AS unfinished FROM discovery_run_tokens WHERE run_id = %s AND status IN ('pending', 'running')
+"""
+
+_END_TOKENS: Final = """
+    UPDATE discovery_run_tokens
+    SET status = 'cancelled', reason = %(reason)s, completed_at = %(ended_at)s, lease_expires_at = NULL
+    WHERE run_id = %(run_id)s AND status IN ('pending', 'running')
+"""
+
+_END: Final = """
+    UPDATE discovery_runs
+    SET status = %(status)s,
+        completed_at = %(ended_at)s,
+        duration_seconds = greatest(0, extract(epoch FROM %(ended_at)s::timestamptz - started_at)),
+        lease_expires_at = NULL,
+        tokens_analyzed = (
+            SELECT count(*) FROM discovery_run_tokens WHERE run_id = %(run_id)s AND status = 'done'
+        ),
+        new_wallets = (
+            SELECT count(DISTINCT wallet_address) FROM discovery_run_wallets WHERE run_id = %(run_id)s AND is_new
+        ),
+        updated_wallets = (
+            SELECT count(DISTINCT wallet_address) FROM discovery_run_wallets WHERE run_id = %(run_id)s AND NOT is_new
+        ),
+        profiled_wallets = coalesce(%(profiled_wallets)s, profiled_wallets),
+        errors = coalesce(errors, '[]') || %(errors)s,
+        warnings = warnings || %(warnings)s
+    WHERE id = %(run_id)s
+    RETURNING *
+"""
+
+# The newest lease tells when the run last lived; a run of an earlier version has none.
+_ABANDONED: Final = """
+    SELECT run.id, run.claimed_by, greatest(run.lease_expires_at, tokens.lease) AS lease
+    FROM discovery_runs run
+    CROSS JOIN LATERAL (
+        SELECT max(lease_expires_at) AS lease FROM discovery_run_tokens
+        WHERE run_id = run.id AND status = 'running'
+    ) tokens
+    WHERE run.status = 'running' AND coalesce(greatest(run.lease_expires_at, tokens.lease) <= %s, TRUE)
+    ORDER BY run.started_at
+    FOR NO KEY UPDATE OF run SKIP LOCKED
+"""
+
+_GET: Final = "SELECT * FROM discovery_runs WHERE id = %s"
+
+_MATCHING: Final = sql.SQL("""
+    (%(start)s::timestamptz IS NULL OR started_at >= %(start)s)
+    AND (%(end)s::timestamptz IS NULL OR started_at < %(end)s)
+    AND (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
+""")
+_COUNT: Final = sql.SQL("SELECT count(*) AS total FROM discovery_runs WHERE {matching}").format(
+    matching=_MATCHING
+)
+_PAGE: Final = sql.SQL("""
+    SELECT * FROM discovery_runs
+    WHERE {matching}
+    AND (%(after)s::timestamptz IS NULL OR (started_at, id) < (%(after)s, %(after_id)s::uuid))
+    ORDER BY started_at DESC, id DESC
+    LIMIT %(limit)s
+""").format(matching=_MATCHING)
+
+_FINDINGS: Final = """
+    SELECT * FROM discovery_run_wallets
+    WHERE run_id = %s AND duplicate_of IS NULL
+    ORDER BY realized_pnl_sol DESC NULLS LAST, wallet_address, source_token
+"""
+
+
+class DiscoveryRepository:
+    """Rows of `discovery_runs` and what hangs on them.
+
+    All times are aware and come from the caller. Every method raises the errors of `walltrack.data.supabase.errors`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create_run(
+        self,
+        trigger_type: TriggerType,
+        params: DiscoveryRunParams,
+        triggered_by: str | None = None,
+        *,
+        started_at: datetime,
+        lease_expires_at: datetime,
+        token_source: str | None = None,
+        code_version: str | None = None,
+        claimed_by: str | None = None,
+    ) -> DiscoveryRun:
+        """Record the beginning of a run. It counts as abandoned once its lease has expired without a heartbeat."""
+        values = {
+            "id": uuid4(),
+            "started_at": aware(started_at),
+            "trigger_type": trigger_type.value,
+            "triggered_by": storable(triggered_by),
+            "token_source": storable(token_source),
+            "code_version": storable(code_version),
+            "claimed_by": storable(claimed_by),
+            "lease_expires_at": aware(lease_expires_at),
+        }
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_CREATE, values | params.model_dump())).fetchone()
+        assert row is not None
+        return run_from_row(row)
+
+    async def heartbeat(self, run_id: UUID, lease_expires_at: datetime) -> None:
+        """Say that the run lives. Raises RunEndedError (cancelled from elsewhere, for one), RunNotFoundError."""
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(
+                _HEARTBEAT, {"run_id": run_id, "lease_expires_at": aware(lease_expires_at)}
+            )
+            if await cursor.fetchone() is None:
+                await hold_running(connection, run_id)
+
+    async def complete_run(
+        self,
+        run_id: UUID,
+        *,
+        completed_at: datetime,
+        profiled_wallets: int | None = None,
+        errors: Iterable[str] = (),
+        warnings: Iterable[str] = (),
+    ) -> DiscoveryRun:
+        """End a run as completed. Its counts come from its rows; errors and warnings are added to those it has.
+
+        Raises RunNotFoundError, RunEndedError, and RunUnfinishedError while tokens are pending or running.
+        """
+        async with self._database.transaction() as connection:
+            await _lock(connection, run_id)
+            row = await (await connection.execute(_UNFINISHED, (run_id,))).fetchone()
+            if row is not None and row["unfinished"]:
+                raise RunUnfinishedError(run_id, row["unfinished"])
+            return await _end(
+                connection,
+                run_id,
+                RunStatus.COMPLETED,
+                completed_at,
+                errors=errors,
+                warnings=warnings,
+                profiled_wallets=profiled_wallets,
+            )
+
+    async def fail_run(
+        self, run_id: UUID, error: str, *, completed_at: datetime, warnings: Iterable[str] = ()
+    ) -> DiscoveryRun:
+        """End a run as failed, with what it had found. Its open tokens are cancelled.
+
+        Raises RunNotFoundError, RunEndedError.
+        """
+        async with self._database.transaction() as connection:
+            await _lock(connection, run_id)
+            await _end_tokens(connection, run_id, completed_at, "the run failed")
+            return await _end(
+                connection, run_id, RunStatus.FAILED, completed_at, errors=[error], warnings=warnings
+            )
+
+    async def cancel_run(
+        self, run_id: UUID, *, completed_at: datetime, reason: str | None = None, warnings: Iterable[str] = ()
+    ) -> DiscoveryRun:
+        """End a run as cancelled, with what it had found. Its open tokens are cancelled; late results are refused.
+
+        Raises RunNotFoundError, RunEndedError.
+        """
+        async with self._database.transaction() as connection:
+            await _lock(connection, run_id)
+            await _end_tokens(connection, run_id, completed_at, reason or "the run was cancelled")
+            errors = [reason] if reason else []
+            return await _end(
+                connection, run_id, RunStatus.CANCELLED, completed_at, errors=errors, warnings=warnings
+            )
+
+    async def fail_abandoned_runs(self, now: datetime) -> list[DiscoveryRun]:
+        """Fail the runs whose process gives no sign of life any more, and return them.
+
+        Those are the running ones whose newest lease, their own or a token's, has expired. They end at that moment,
+        and keep what they found.
+        """
+        ended = []
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(_ABANDONED, (aware(now),))
+            for row in await cursor.fetchall():
+                last_alive = row["lease"] or now
+                who = f"its process ({row['claimed_by']})" if row["claimed_by"] else "its process"
+                error = f"abandoned: {who} gave no sign of life and was found gone at {now.isoformat()}"
+                await _end_tokens(connection, row["id"], last_alive, "the run was abandoned")
+                ended.append(await _end(connection, row["id"], RunStatus.FAILED, last_alive, errors=[error]))
+        return ended
+
+    async def get_run(self, run_id: UUID) -> DiscoveryRun | None:
+        """A run, or None where there is none of this id."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_GET, (run_id,))).fetchone()
+        return None if row is None else run_from_row(row)
+
+    async def get_runs(
+        self,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        *,
+        statuses: Sequence[RunStatus] = (),
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> RunPage:
+        """A page of the runs that started from `start_date` on and before `end_date`, the newest first.
+
+        Raises BadInputError for a limit outside 1 to 500 or a cursor that is none of ours.
+        """
+        after, after_id = read_cursor(cursor, UUID)
+        values = {
+            "start": aware_or_none(start_date),
+            "end": aware_or_none(end_date),
+            "statuses": [status.value for status in statuses] or None,
+            "after": after,
+            "after_id": after_id,
+            "limit": page_size(limit) + 1,
+        }
+        async with self._database.transaction() as connection:
+            counted = await (await connection.execute(_COUNT, values)).fetchone()
+            rows = await (await connection.execute(_PAGE, values)).fetchall()
+        runs = [run_from_row(row) for row in rows[:limit]]
+        more = cursor_after(runs[-1].started_at, str(runs[-1].id)) if len(rows) > limit else None
+        return RunPage(runs=runs, total=counted["total"] if counted else 0, next_cursor=more)
+
+    async def get_stats(
+        self,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        *,
+        now: datetime,
+        weeks: int = 8,
+    ) -> DiscoveryStats:
+        """Figures over the runs that started from `start_date` on and before `end_date`, and the trend at `now`.
+
+        `weeks` is how many whole ISO weeks the trend goes back, 1 to 104; the trend knows no date range. Raises
+        BadInputError for more or fewer.
+        """
+        async with self._database.transaction() as connection:
+            return await fetch_stats(
+                connection, aware_or_none(start_date), aware_or_none(end_date), now=aware(now), weeks=weeks
+            )
+
+    async def add_wallet_to_run(self, run_id: UUID, wallet: QualifiedWallet, *, seen_at: datetime) -> None:
+        """Record one wallet found by a running run. A token's findings go faster through `finish_token`.
+
+        Raises RunNotFoundError, RunEndedError.
+        """
+        async with self._database.transaction() as connection:
+            await hold_running(connection, run_id)
+            await store_findings(connection, run_id, [wallet], seen_at=aware(seen_at))
+
+    async def get_run_wallets(self, run_id: UUID) -> list[DiscoveryRunWallet]:
+        """What a run found, the largest realized profit first. A wallet found on two tokens stands twice."""
+        async with self._database.transaction() as connection:
+            rows = await (await connection.execute(_FINDINGS, (run_id,))).fetchall()
+        return [finding_from_row(row) for row in rows]
+
+
+async def _lock(connection: Connection, run_id: UUID) -> None:
+    row = await (await connection.execute(_LOCK, (run_id,))).fetchone()
+    if row is None:
+        raise RunNotFoundError(run_id)
+    if row["status"] != RunStatus.RUNNING:
+        raise RunEndedError(run_id, row["status"])
+
+
+async def _end_tokens(connection: Connection, run_id: UUID, ended_at: datetime, reason: str) -> None:
+    await connection.execute(
+        _END_TOKENS, {"run_id": run_id, "ended_at": aware(ended_at), "reason": storable(reason)}
+    )
+
+
+async def _end(
+    connection: Connection,
+    run_id: UUID,
+    status: RunStatus,
+    ended_at: datetime,
+    *,
+    errors: Iterable[str],
+    warnings: Iterable[str] = (),
+    profiled_wallets: int | None = None,
+) -> DiscoveryRun:
+    cursor = await connection.execute(
+        _END,
+        {
+            "run_id": run_id,
+            "status": status.value,
+            "ended_at": aware(ended_at),
+            "errors": storable_list(errors),
+            "warnings": storable_list(warnings),
+            "profiled_wallets": profiled_wallets,
+        },
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return run_from_row(row)

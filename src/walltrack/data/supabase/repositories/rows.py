@@ -1,0 +1,189 @@
+"""Rows to models and back, and the cursors of pages."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from psycopg.types.json import Jsonb
+
+from walltrack.discovery.errors import BadInputError
+from walltrack.discovery.models import (
+    DiscoveryRun,
+    DiscoveryRunParams,
+    DiscoveryRunWallet,
+    QualifiedWallet,
+    RunStatus,
+    RunToken,
+    TokenStatus,
+    TokenSummary,
+    TriggerType,
+)
+
+Row = Mapping[str, Any]
+K = TypeVar("K")
+
+PARAMETERS: Final = tuple(DiscoveryRunParams.model_fields)
+"""Columns of discovery_runs that hold the parameters: one for each field, of the same name."""
+
+LARGEST_PAGE: Final = 500
+
+
+def run_from_row(row: Row) -> DiscoveryRun:
+    """A run as it is stored. What an earlier version left null has the model's default."""
+    given = {name: row[name] for name in PARAMETERS if row[name] is not None}
+    return DiscoveryRun(
+        id=row["id"],
+        started_at=_utc(row["started_at"]),
+        completed_at=_utc_or_none(row["completed_at"]),
+        status=RunStatus(row["status"]),
+        trigger_type=TriggerType(row["trigger_type"]),
+        triggered_by=row["triggered_by"],
+        token_source=row["token_source"],
+        code_version=row["code_version"],
+        # Not validated: history stays readable when bounds change.
+        params=DiscoveryRunParams.model_construct(**given),
+        tokens_analyzed=row["tokens_analyzed"] or 0,
+        new_wallets=row["new_wallets"] or 0,
+        updated_wallets=row["updated_wallets"] or 0,
+        profiled_wallets=row["profiled_wallets"] or 0,
+        duration_seconds=row["duration_seconds"] or 0.0,
+        errors=_texts(row["errors"]),
+        warnings=_texts(row["warnings"]),
+    )
+
+
+def token_from_row(row: Row) -> RunToken:
+    """One token's part of a run. It has a summary once it was measured."""
+    summary = None
+    if row["launch_at"] is not None:
+        summary = TokenSummary(
+            launch_at=_utc(row["launch_at"]),
+            launch_slot=row["launch_slot"],
+            first_event_at=_utc(row["first_event_at"]),
+            last_event_at=_utc(row["last_event_at"]),
+            events=row["events"],
+            wallets_seen=row["wallets_seen"],
+            wallets_early=row["wallets_early"],
+            tape_cut=row["tape_cut"],
+        )
+    return RunToken(
+        run_id=row["run_id"],
+        mint=row["mint"],
+        status=TokenStatus(row["status"]),
+        reason=row["reason"],
+        wallets_found=row["wallets_found"],
+        summary=summary,
+        started_at=_utc_or_none(row["started_at"]),
+        completed_at=_utc_or_none(row["completed_at"]),
+    )
+
+
+def finding_from_row(row: Row) -> DiscoveryRunWallet:
+    """A wallet as one run stored it."""
+    found = None
+    if row["entry_rank"] is not None:
+        found = QualifiedWallet(
+            wallet_address=row["wallet_address"],
+            source_token=row["source_token"],
+            entry_rank=row["entry_rank"],
+            seconds_after_launch=row["seconds_after_launch"],
+            first_buy_at=_utc(row["first_buy_at"]),
+            first_buy_slot=row["first_buy_slot"],
+            buys=row["buys"],
+            sells=row["sells"],
+            cost_sol=row["cost_sol"],
+            proceeds_sol=row["proceeds_sol"],
+            cost_of_sold_sol=row["cost_of_sold_sol"],
+            realized_pnl_sol=row["realized_pnl_sol"],
+            realized_pct=row["realized_pct"],
+            held_tokens=row["held_tokens"],
+            held_cost_sol=row["held_cost_sol"],
+            completeness=row["completeness"],
+            flags=tuple(row["flags"]),
+            signatures=tuple(row["signatures"]),
+        )
+    return DiscoveryRunWallet(
+        id=row["id"],
+        run_id=row["run_id"],
+        wallet_address=row["wallet_address"],
+        source_token=row["source_token"],
+        is_new=bool(row["is_new"]),
+        initial_score=row["initial_score"],
+        found=found,
+    )
+
+
+def storable(text: str | None) -> str | None:
+    """The text with what PostgreSQL cannot hold (NUL, half surrogates) written as an escape."""
+    if text is None:
+        return None
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def storable_list(texts: Iterable[str]) -> Jsonb:
+    """Texts as a JSON array for a JSONB column."""
+    return Jsonb([storable(text) for text in texts])
+
+
+def aware(value: datetime) -> datetime:
+    """The same time. Raises ValueError for one without a time zone, which the server would guess."""
+    if value.tzinfo is None:
+        raise ValueError(f"{value.isoformat()}: a time must carry its time zone")
+    return value
+
+
+def aware_or_none(value: datetime | None) -> datetime | None:
+    """As `aware`; None stays None."""
+    return None if value is None else aware(value)
+
+
+def page_size(limit: int) -> int:
+    """The limit. Raises BadInputError for one that is no page."""
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise BadInputError(f"limit: {limit} is out of bounds, 1 to {LARGEST_PAGE}")
+    return limit
+
+
+def cursor_after(time: datetime, key: str) -> str:
+    """The opaque cursor of the page after the row with this time and key."""
+    text = json.dumps([time.astimezone(UTC).isoformat(), key])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str | None, key_type: Callable[[str], K]) -> tuple[datetime | None, K | None]:
+    """What `cursor_after` was given; (None, None) for the first page. Raises BadInputError for anything else.
+
+    `key_type` makes the key of its text, and raises ValueError where it is none.
+    """
+    if cursor is None:
+        return None, None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        time, key = json.loads(text)
+        if not isinstance(key, str) or "\x00" in key:
+            raise ValueError(key)
+        return aware(datetime.fromisoformat(time)), key_type(key)
+    except (ValueError, TypeError, RecursionError):
+        raise BadInputError(
+            "cursor: is none that WallTrack gave; take next_cursor of the page before, or leave it out"
+        ) from None
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def _utc_or_none(value: datetime | None) -> datetime | None:
+    return None if value is None else _utc(value)
+
+
+def _texts(value: object) -> list[str]:
+    """A JSONB list of texts. An earlier version may have stored something else than a list of them."""
+    if value is None:
+        return []
+    items = value if isinstance(value, list) else [value]
+    return [item if isinstance(item, str) else json.dumps(item) for item in items]

@@ -1,0 +1,68 @@
+"""The commands of the documentation do what it says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import WALLTRACK, CommandLine
+from walltrack.services.files import write_example_tapes
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RUNNING_NOW = {"make test"}  # this test is part of it
+
+
+def commands() -> list[str]:
+    """Lines of `console` blocks that begin with a prompt."""
+    found = []
+    for document in DOCUMENTS:
+        for block in re.findall(r"```console\n(.*?)```", document.read_text(), re.DOTALL):
+            found += re.findall(r"^\$ (.+)$", block, re.MULTILINE)
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c not in RUNNING_NOW])
+def test_a_documented_command_works(walltrack: CommandLine, tmp_path: Path, command: str) -> None:
+    folder = ROOT
+    if command.startswith("walltrack "):
+        folder = tmp_path
+        write_example_tapes(tmp_path / "data" / "example-tapes")
+        command = command.replace("walltrack", WALLTRACK, 1)
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=walltrack.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_documents_name_no_file_that_is_not_there() -> None:
+    for document in DOCUMENTS:
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_every_command_is_in_the_changelog_or_readme() -> None:
+    listed = subprocess.run([WALLTRACK, "--help"], capture_output=True, text=True, check=True).stdout
+    names = re.findall(r"^  ([a-z-]+)  ", listed.split("Commands:")[1], re.MULTILINE)
+    told = (ROOT / "README.md").read_text() + (ROOT / "CHANGELOG.md").read_text()
+    assert names
+    assert all(f"walltrack {name}" in told for name in names)
+
+
+def test_make_help_lists_every_target() -> None:
+    assert shutil.which("make")
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    told = subprocess.run(
+        ["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert all(re.search(rf"^{target}\b", told, re.MULTILINE) for target in targets)
