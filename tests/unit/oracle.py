@@ -1,4 +1,4 @@
-"""A slow, plain account of positions and early buyers, written from docs/how-it-counts.md for the tests to compare with.
+"""A slow, plain account of positions and early buyers, written from docs/how-it-counts.md to compare with.
 
 It goes event by event and keeps fractions: quantity with a basis, quantity without, and the cost of the first.
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.shared_data import shared_data
 from tests.unit.solana import RENT, SOL, WSOL, TokenAccount, pda, rpc_result, wallet
-from walltrack.discovery.chain_tape import chain_tape
+from walltrack.discovery.chain_tape import assemble_tape, tape_rows
 from walltrack.discovery.tape import TAPE_SCHEMA, Tape, TapeFlag, Unmeasurable
 from walltrack.discovery.transactions import Transaction, from_rpc
 
@@ -36,8 +36,13 @@ def swap(
     return from_rpc(json.dumps(result))
 
 
+def chain_tape(mint: str, *transactions: Transaction) -> Tape | Unmeasurable:
+    rows = tape_rows(mint, transactions)
+    return assemble_tape(mint, [rows.frame], decimals=rows.decimals or 0)
+
+
 def measured(*transactions: Transaction) -> Tape:
-    tape = chain_tape(MINT, transactions)
+    tape = chain_tape(MINT, *transactions)
     assert isinstance(tape, Tape)
     return tape
 
@@ -73,8 +78,28 @@ def test_the_launch_is_the_first_trade_not_the_first_transaction() -> None:
     assert tape.events["kind"].to_list() == ["transfer_in", "buy"]
 
 
+def test_pages_give_the_tape_that_all_transactions_at_once_give() -> None:
+    first, second = swap("a", 500, SOL, slot=7), swap("b", -200, SOL // 2, slot=8)
+    third = swap("c", -300, SOL, slot=9)
+    pages = [tape_rows(MINT, part).frame for part in ([first, second], [second, third])]
+    tape = assemble_tape(MINT, pages, decimals=6)
+    assert isinstance(tape, Tape)
+    assert tape.events.equals(measured(first, second, third).events)
+
+
+def test_an_escrows_owner_is_remembered_from_page_to_page() -> None:
+    result = rpc_result(
+        [MAKER],
+        {MAKER: -SOL - RENT},
+        [TokenAccount(ESCROW, WSOL, None, SOL)],
+        [(LIMIT_ORDERS, (MAKER, ESCROW, MINT))],
+        label="deposit",
+    )
+    assert tape_rows(MINT, [from_rpc(json.dumps(result))]).escrow_owners == {ESCROW: MAKER}
+
+
 def test_a_mint_without_trades_is_unmeasurable() -> None:
-    assert isinstance(chain_tape(MINT, []), Unmeasurable)
+    assert isinstance(chain_tape(MINT), Unmeasurable)
 
 
 def test_an_order_sells_for_its_owner_out_of_escrow() -> None:
@@ -111,7 +136,7 @@ def test_an_order_sells_for_its_owner_out_of_escrow() -> None:
 def test_a_captured_creation_with_a_first_buy_is_the_launch_and_its_creator_buys_in_it() -> None:
     path = next((shared_data() / "transactions").glob("2RoRJxat*.json"))
     mint = "CWiTGbCiDd8BKtNYNE2boT9fJGFG2MU53Uf6HQk4pump"
-    tape = chain_tape(mint, [from_rpc(path.read_bytes())])
+    tape = chain_tape(mint, from_rpc(path.read_bytes()))
     assert isinstance(tape, Tape)
     assert tape.launch_slot == 435_946_190
     assert tape.events.select("kind", "token_raw", "quote_raw", "venue").rows() == [

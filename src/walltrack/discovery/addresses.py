@@ -134,7 +134,7 @@ PUMP_FEE_RECIPIENTS: Final = frozenset(
         "A7hAgCzFw14fejgCp387JUJRMNyz4j89JKnhtKU8piqW",
     }
 )
-"""Takers of pump.fun's fees: normal, Mayhem, buyback (pump-fun/pump-public-docs, docs/FEE_RECIPIENTS.md, 2026-05-07)."""
+"""Takers of pump.fun's fees: normal, Mayhem, buyback (pump-public-docs, docs/FEE_RECIPIENTS.md, 2026-05-07)."""
 
 TIP_ACCOUNTS: Final = frozenset(
     {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 from solders.signature import Signature
 
-from walltrack.discovery.swaps import Decoded, NetSwap, decode
+from walltrack.discovery.swaps import NO_ESCROWS, Decoded, NetSwap, decode
 from walltrack.discovery.tape import TAPE_SCHEMA, Tape, TapeFlag, Unmeasurable
 from walltrack.discovery.transactions import Transaction
 
@@ -30,21 +31,28 @@ VENUES: Final = {
 _QUOTE_RAW_MAX: Final = 2**63 - 1
 
 
-def chain_tape(
-    mint: str,
-    transactions: Iterable[Transaction],
-    *,
-    starts_late: bool = False,
-    cut: str | None = None,
-) -> Tape | Unmeasurable:
-    """Build a mint's tape from its transactions, given oldest first.
+@dataclass(frozen=True, slots=True)
+class TapeRows:
+    """What some transactions of a mint give, in the order in which they came.
 
-    A transaction given twice counts once. The launch is the first trade. Unmeasurable where nothing was traded.
+    `frame` has the columns of TAPE_SCHEMA. `escrow_owners` is what is known of them after these transactions, to be
+    handed to the next ones. `decimals` and `last_slot` are None where no transaction told.
     """
+
+    frame: pl.DataFrame
+    escrow_owners: dict[str, str]
+    decimals: int | None
+    last_slot: int | None
+
+
+def tape_rows(
+    mint: str, transactions: Iterable[Transaction], escrow_owners: Mapping[str, str] = NO_ESCROWS
+) -> TapeRows:
+    """Decode transactions, given oldest first, into rows of the mint's tape. One given twice counts once."""
     columns: dict[str, list[Any]] = {name: [] for name in TAPE_SCHEMA}
-    escrow_owners: dict[str, str] = {}
+    owners = dict(escrow_owners)
     seen: set[str] = set()
-    decimals = 0
+    decimals: int | None = None
     slot, arrival, time = -1, 0, 0
     for tx in transactions:
         if tx.signature in seen:
@@ -54,17 +62,44 @@ def chain_tape(
         slot = tx.slot
         time = tx.block_time if tx.block_time is not None else time
         decimals = tx.decimals.get(mint, decimals)
-        decoded = decode(tx, escrow_owners)
-        escrow_owners.update(decoded.escrow_owners)
-        index = tx.tx_index if tx.tx_index is not None else arrival
+        decoded = decode(tx, owners)
+        owners.update(decoded.escrow_owners)
         rows = list(_rows(decoded, mint))
         if not rows:
             continue
+        index = tx.tx_index if tx.tx_index is not None else arrival
         place = (slot, index, time, bytes(Signature.from_string(tx.signature)))
         for row in rows:
             for name, value in zip(TAPE_SCHEMA, (*place, *row), strict=True):
                 columns[name].append(value)
-    events = pl.DataFrame(columns, schema=TAPE_SCHEMA).sort("slot", "tx_index", maintain_order=True)
+    frame = pl.DataFrame(columns, schema=TAPE_SCHEMA)
+    return TapeRows(frame, owners, decimals, slot if seen else None)
+
+
+def assemble_tape(
+    mint: str,
+    frames: Iterable[pl.DataFrame],
+    *,
+    decimals: int,
+    starts_late: bool = False,
+    cut: str | None = None,
+) -> Tape | Unmeasurable:
+    """One tape of rows that may come from several addresses of the mint, and so may hold a transaction more than once.
+
+    The launch is the first trade. Unmeasurable where nothing was traded.
+    """
+    parts = [
+        frame.with_columns(pl.lit(number, dtype=pl.UInt32).alias("part"))
+        for number, frame in enumerate(frames)
+    ]
+    if not parts:
+        return Unmeasurable("no transaction of this mint was found")
+    merged = pl.concat(parts)
+    events = (
+        merged.filter(pl.col("part") == pl.col("part").min().over("signature"))
+        .drop("part")
+        .sort("slot", "tx_index", maintain_order=True)
+    )
     trades = events.filter(pl.col("kind").is_in(["buy", "sell"]))
     if trades.is_empty():
         return Unmeasurable("no trade of this mint was found")

@@ -1,8 +1,8 @@
 """Tape -> each wallet's position in the token: what it paid, took out, gained, and still holds.
 
-One rule (docs/how-it-counts.md: moving weighted-average cost, in tape order), computed in two ways: `positions` in floats
-for every wallet at once, to choose from and to describe; `exact_position` in rational arithmetic, rounded once, for
-what is stored. The rule itself stands in `average_cost`.
+One rule (docs/how-it-counts.md: moving weighted-average cost, in tape order), computed in two ways: `positions` in
+floats for every wallet at once, to choose from and to describe; `exact_position` in rational arithmetic, rounded once,
+for what is stored. The rule itself stands in `average_cost`.
 """
 
 from __future__ import annotations
