@@ -27,6 +27,7 @@ from walltrack.cli_options import (
     Export,
     IncludeLaunchSlot,
     Limit,
+    MaxCredits,
     MaxTokenAgeHours,
     MaxTokens,
     MinLiquidityUsd,
@@ -118,6 +119,7 @@ def discover(
     profile_immediately: ProfileImmediately = None,
     min_liquidity_usd: MinLiquidityUsd = None,
     include_launch_slot: IncludeLaunchSlot = None,
+    max_credits: MaxCredits = None,
     json: AsJson = False,
     export: Export = None,
 ) -> None:

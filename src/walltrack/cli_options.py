@@ -23,7 +23,7 @@ def _parameter(name: str) -> Any:
     bounds = {
         kind: getattr(item, kind) for item in field.metadata for kind in ("ge", "le") if hasattr(item, kind)
     }
-    default = f"{field.default:g}"
+    default = "none" if field.default is None else f"{field.default:g}"
     names = [_flag(name)]
     if isinstance(field.default, bool):
         names = [f"{_flag(name)}/{_flag('no_' + name)}"]
@@ -44,6 +44,7 @@ MinProfitPct = Annotated[float | None, _parameter("min_profit_pct")]
 MaxTokens = Annotated[int | None, _parameter("max_tokens")]
 ProfileImmediately = Annotated[bool | None, _parameter("profile_immediately")]
 MinLiquidityUsd = Annotated[float | None, _parameter("min_liquidity_usd")]
+MaxCredits = Annotated[int | None, _parameter("max_credits")]
 IncludeLaunchSlot = Annotated[bool | None, _parameter("include_launch_slot")]
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]

@@ -61,6 +61,7 @@ def run_record(run: DiscoveryRun) -> dict[str, Any]:
             "updated_wallets": run.updated_wallets,
             "profiled_wallets": run.profiled_wallets,
         },
+        "forecast": None if run.forecast is None else asdict(run.forecast),
         "errors": run.errors,
         "warnings": run.warnings,
     }
@@ -73,6 +74,9 @@ def token_record(token: RunToken) -> dict[str, Any]:
         "status": token.status.value,
         "reason": token.reason,
         "wallets_found": token.wallets_found,
+        "plan": token.plan,
+        "forecast": None if token.forecast is None else asdict(token.forecast),
+        "cost": None if token.cost is None else asdict(token.cost),
     }
     if token.summary is not None:
         names = ("launch_at", "launch_slot", "events", "wallets_seen", "wallets_early", "tape_cut")

@@ -64,6 +64,8 @@ class Screen:
             ("tokens measured", f"{run.tokens_analyzed}"),
             ("wallets", f"{run.new_wallets} new, {run.updated_wallets} known before"),
         ]
+        if run.forecast is not None:
+            rows.append(("forecast", f"{run.forecast.requests} requests, {run.forecast.credits} credits"))
         for name, value in rows:
             self.console.print(f"  {name:<16}{escape(value)}", soft_wrap=True)
         for warning in run.warnings:
@@ -221,6 +223,8 @@ def percent(share: float | None) -> str:
 
 def shown(value: object) -> str:
     """A parameter as an operator writes it: 100, not 100.0."""
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

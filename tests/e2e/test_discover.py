@@ -92,6 +92,7 @@ def test_what_a_run_found_can_be_looked_at_again(walltrack: CommandLine, tapes: 
         "profile_immediately": True,
         "min_liquidity_usd": 10000,
         "include_launch_slot": False,
+        "max_credits": None,
     }
     assert {t["status"] for t in shown["tokens"]} == {"done"}
     assert sum(t["wallets_found"] for t in shown["tokens"]) == len(record["wallets"])

@@ -13,9 +13,19 @@ import pytest
 from tests.integration.conftest import InDatabase
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.discovery.errors import WallTrackError
-from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, RunStatus, TokenStatus
+from walltrack.discovery.models import (
+    DiscoveryRun,
+    DiscoveryRunParams,
+    ListedToken,
+    ReadingCost,
+    RunStatus,
+    TokenRefusal,
+    TokenStatus,
+)
+from walltrack.discovery.pipeline import TapeReading, TokenList
 from walltrack.discovery.tape import Tape, Unmeasurable
 from walltrack.scheduler.tasks.discovery_task import run_discovery_task
 from walltrack.services.files import read_tapes, write_example_tapes
@@ -46,16 +56,34 @@ class Given:
     description: str = "given by the test"
     warnings: Sequence[str] = field(default_factory=list)
 
-    async def mints(self) -> Sequence[str]:
+    at_once: int = 1
+
+    async def list_tokens(self, params: DiscoveryRunParams) -> TokenList:
         if self.listing is not None:
             raise self.listing
-        return list(self.outcomes)
+        cost = ReadingCost(2, 30)
+        refused = [TokenRefusal("washed mint", "Washed", "5 buyers for 1,000 trades")]
+        return TokenList([ListedToken(mint, cost) for mint in self.outcomes], refused)
 
-    async def tape(self, mint: str) -> Tape | Unmeasurable:
+    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
         outcome = self.outcomes[mint]
         if isinstance(outcome, BaseException):
             raise outcome
-        return outcome
+        return TapeReading(outcome, ReadingCost(1, 10), "all of it: 10 credits")
+
+
+@dataclass
+class Stuck(Given):
+    """Reading one token never ends."""
+
+    stuck_at: str = ""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
+        if mint == self.stuck_at:
+            self.reached.set()
+            await asyncio.Event().wait()
+        return await super().read_tape(mint, params)
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +173,12 @@ def test_a_defect_is_recorded_and_not_hidden(in_database: InDatabase, tapes: dic
 def test_a_cancelled_run_keeps_what_it_found(in_database: InDatabase, tapes: dict[str, Tape]) -> None:
     async def scenario(database: Database) -> None:
         first, second, *_ = tapes
+        source = Stuck({first: tapes[first], second: tapes[second]}, stuck_at=second)
+        task = asyncio.create_task(run(database, source))
+        await source.reached.wait()
+        task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await run(database, Given({first: tapes[first], second: asyncio.CancelledError()}))
+            await task
         (ended,) = (await DiscoveryRepository(database).get_runs()).runs
         assert ended.status is RunStatus.CANCELLED
         assert ended.duration_seconds > 0
@@ -171,5 +203,43 @@ def test_the_next_run_fails_one_that_a_dead_process_left(
         assert found is not None
         assert found.status is RunStatus.FAILED
         assert "abandoned" in found.errors[0]
+
+    in_database(scenario)
+
+
+def test_what_was_left_out_forecast_and_paid_is_stored_with_the_run(
+    in_database: InDatabase, tapes: dict[str, Tape]
+) -> None:
+    async def scenario(database: Database) -> None:
+        first, second, *_ = tapes
+        outcomes: dict[str, Outcome] = {
+            first: tapes[first],
+            second: Unmeasurable("budget: 0 of 10 credits left"),
+        }
+        ended = await run(database, Given(outcomes))
+        assert ended.forecast == ReadingCost(4, 60)
+        assert await RunListingRepository(database).get_refusals(ended.id) == [
+            TokenRefusal("washed mint", "Washed", "5 buyers for 1,000 trades")
+        ]
+        tokens = await RunTokenRepository(database).get_run_tokens(ended.id)
+        assert {token.forecast for token in tokens} == {ReadingCost(2, 30)}
+        assert {token.cost for token in tokens} == {ReadingCost(1, 10)}
+        assert {token.plan for token in tokens} == {"all of it: 10 credits"}
+
+    in_database(scenario)
+
+
+def test_tokens_read_at_once_give_what_they_give_one_by_one(
+    in_database: InDatabase, tapes: dict[str, Tape]
+) -> None:
+    async def scenario(database: Database) -> None:
+        runs = DiscoveryRepository(database)
+        one = await run(database, Given(dict(tapes)))
+        many = await run(database, Given(dict(tapes), at_once=4))
+        first, second = [
+            {(w.source_token, w.wallet_address) for w in await runs.get_run_wallets(ended.id)}
+            for ended in (one, many)
+        ]
+        assert first == second != set()
 
     in_database(scenario)

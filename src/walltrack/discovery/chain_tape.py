@@ -119,12 +119,13 @@ def _rows(decoded: Decoded, mint: str) -> Iterator[tuple[object, ...]]:
     venue = _venue(decoded.transaction)
     for swap in decoded.swaps:
         flags = _flags(swap)
+        beside = swap.fee_lamports + swap.side_lamports
         if swap.bought_mint == mint:
             quote = (swap.sold_mint, _fitting(swap.sold_raw))
-            yield (swap.wallet, "buy", swap.bought_raw, *quote, swap.fee_lamports, None, venue, flags)
+            yield (swap.wallet, "buy", swap.bought_raw, *quote, beside, None, venue, flags)
         elif swap.sold_mint == mint:
             quote = (swap.bought_mint, _fitting(swap.bought_raw))
-            yield (swap.wallet, "sell", swap.sold_raw, *quote, swap.fee_lamports, None, venue, flags)
+            yield (swap.wallet, "sell", swap.sold_raw, *quote, beside, None, venue, flags)
     for move in decoded.escrow_moves:
         if move.mint == mint:
             kind = "escrow_in" if move.raw > 0 else "escrow_out"

@@ -65,6 +65,18 @@ class DiscoveryRunParams(BaseModel):
     profile_immediately: StrictBool = Field(True, description="profile the found wallets within the run")
     min_liquidity_usd: float = Field(10_000.0, ge=0, description="least liquidity of the deepest pool, USD")
     include_launch_slot: StrictBool = Field(False, description="keep buyers of the launch slot")
+    max_credits: Count | None = Field(None, ge=0, description="most provider credits of a run")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingCost:
+    """What reading from providers costs: requests, and credits of the key's plan."""
+
+    requests: int
+    credits: int
+
+    def __add__(self, other: ReadingCost) -> ReadingCost:
+        return ReadingCost(self.requests + other.requests, self.credits + other.credits)
 
 
 class DiscoveryRun(BaseModel):
@@ -90,6 +102,7 @@ class DiscoveryRun(BaseModel):
 
     errors: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+    forecast: ReadingCost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +166,25 @@ class TokenSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedToken:
+    """A token that a run will look at, and what reading it is forecast to cost (None: nothing is read for it)."""
+
+    mint: str
+    forecast: ReadingCost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefusal:
+    """A token that a market listed and a run left out. `reason` has the figures and the bound."""
+
+    mint: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunToken:
-    """One token's part of a run. `reason` says why it is unmeasurable, or what failed."""
+    """One token's part of a run. `reason` says why it is unmeasurable, or what failed; `plan` how its tape was read."""
 
     run_id: UUID
     mint: str
@@ -164,6 +194,9 @@ class RunToken:
     summary: TokenSummary | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
+    forecast: ReadingCost | None = None
+    cost: ReadingCost | None = None
+    plan: str | None = None
 
 
 class WeekFigures(BaseModel):

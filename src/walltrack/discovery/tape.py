@@ -19,6 +19,7 @@ class TapeFlag(IntFlag):
     ROUND_TRIP = 1  # nearly all of what moved came back in the same transaction
     UNSIGNED = 2  # the wallet did not sign: a delegate traded for it
     KEEPER_FILL = 4  # a keeper filled the wallet's order
+    VALUED = 8  # paid in a stablecoin; quote_raw is its value in lamports at the hour's price of SOL
 
 
 _COLUMNS: Final[dict[str, pl.DataType]] = {
@@ -31,7 +32,8 @@ _COLUMNS: Final[dict[str, pl.DataType]] = {
     "token_raw": pl.UInt64(),  # base units of the mint, positive
     "quote_mint": pl.String(),  # null for transfers
     "quote_raw": pl.Int64(),  # paid by a buy, received by a sell (negative where costs ate it); 0 for transfers
-    "fee_lamports": pl.UInt64(),  # network fee that this wallet paid, not in quote_raw
+    # SOL that left beside the quote: the network fee, if this wallet paid it, and where SOL is not the quote, tips too
+    "fee_lamports": pl.UInt64(),
     "counterparty": pl.String(),
     "venue": pl.String(),
     "flags": pl.UInt32(),  # bits of TapeFlag

@@ -15,10 +15,19 @@ import structlog
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import RunEndedError
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
-from walltrack.discovery.pipeline import TOKEN_LEASE, Clock, Progress, TokenSource, Unwatched, discover
+from walltrack.discovery.pipeline import (
+    TOKEN_LEASE,
+    Clock,
+    Progress,
+    Stores,
+    TokenSource,
+    Unwatched,
+    discover,
+)
 
 log = structlog.get_logger()
 
@@ -63,13 +72,13 @@ async def run_discovery_task(
         code_version=CODE_VERSION,
         claimed_by=f"process {os.getpid()} on {platform.node()}",
     )
+    sign_of_life = asyncio.create_task(_renew(runs, run.id, clock))
     try:
         return await discover(
             run.id,
             params,
             source=source,
-            runs=runs,
-            tokens=RunTokenRepository(database),
+            stores=Stores(runs, RunTokenRepository(database), RunListingRepository(database)),
             clock=clock,
             progress=progress or Unwatched(),
         )
@@ -82,6 +91,20 @@ async def run_discovery_task(
         reason = f"a defect: {error!r}"
         await runs.fail_run(run.id, reason, completed_at=clock.now(), warnings=source.warnings)
         raise
+    finally:
+        sign_of_life.cancel()
+
+
+async def _renew(runs: DiscoveryRepository, run_id: UUID, clock: Clock) -> None:
+    """Renew the run's lease while its process lives, however long one token takes."""
+    while True:
+        await asyncio.sleep(TOKEN_LEASE.total_seconds() / 5)
+        try:
+            await runs.heartbeat(run_id, clock.now() + TOKEN_LEASE)
+        except RunEndedError:
+            return
+        except WallTrackError as error:
+            log.warning("no_sign_of_life", run_id=str(run_id), error=str(error))
 
 
 async def _record_cancelled(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from walltrack.discovery.tape import Tape, Unmeasurable
+from walltrack.discovery.models import DiscoveryRunParams, ListedToken
+from walltrack.discovery.pipeline import TapeReading, TokenList
 from walltrack.services.files.reader import TapeFolder
 
 
@@ -17,8 +18,13 @@ class TapeFiles:
         self.warnings: Sequence[str] = contents.warnings
         self._tapes = contents.tapes
 
-    async def mints(self) -> Sequence[str]:
-        return sorted(self._tapes, key=lambda mint: (self._tapes[mint].launch_time, mint))
+    @property
+    def at_once(self) -> int:
+        return 1  # everything is in memory already
 
-    async def tape(self, mint: str) -> Tape | Unmeasurable:
-        return self._tapes[mint]
+    async def list_tokens(self, params: DiscoveryRunParams) -> TokenList:
+        mints = sorted(self._tapes, key=lambda mint: (self._tapes[mint].launch_time, mint))
+        return TokenList([ListedToken(mint) for mint in mints])
+
+    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
+        return TapeReading(self._tapes[mint])

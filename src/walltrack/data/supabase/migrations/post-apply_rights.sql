@@ -4,7 +4,8 @@
 DO $$
 DECLARE
     ours CONSTANT TEXT[] := ARRAY[
-        'discovery_runs', 'discovery_run_wallets', 'discovery_run_tokens', 'discovery_config', 'wallets', 'token_tapes'
+        'discovery_runs', 'discovery_run_wallets', 'discovery_run_tokens', 'discovery_run_refusals', 'discovery_config',
+        'wallets', 'token_tapes', 'sol_prices'
     ];
     here CONSTANT TEXT := current_schema();
     relation REGCLASS;

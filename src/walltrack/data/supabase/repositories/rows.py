@@ -16,6 +16,7 @@ from walltrack.discovery.models import (
     DiscoveryRunParams,
     DiscoveryRunWallet,
     QualifiedWallet,
+    ReadingCost,
     RunStatus,
     RunToken,
     TokenStatus,
@@ -53,6 +54,7 @@ def run_from_row(row: Row) -> DiscoveryRun:
         duration_seconds=row["duration_seconds"] or 0.0,
         errors=_texts(row["errors"]),
         warnings=_texts(row["warnings"]),
+        forecast=_cost(row["forecast_requests"], row["forecast_credits"]),
     )
 
 
@@ -79,7 +81,14 @@ def token_from_row(row: Row) -> RunToken:
         summary=summary,
         started_at=_utc_or_none(row["started_at"]),
         completed_at=_utc_or_none(row["completed_at"]),
+        forecast=_cost(row["forecast_requests"], row["forecast_credits"]),
+        cost=_cost(row["requests"], row["credits"]),
+        plan=row["plan"],
     )
+
+
+def _cost(requests: int | None, credits: int | None) -> ReadingCost | None:
+    return None if requests is None or credits is None else ReadingCost(requests, credits)
 
 
 def finding_from_row(row: Row) -> DiscoveryRunWallet:

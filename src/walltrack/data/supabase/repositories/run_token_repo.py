@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -11,17 +12,27 @@ from walltrack.data.supabase.client import Connection, Database
 from walltrack.data.supabase.errors import RunEndedError, RunNotFoundError, StaleClaimError
 from walltrack.data.supabase.repositories.findings import store_findings
 from walltrack.data.supabase.repositories.rows import aware, storable, token_from_row
-from walltrack.discovery.models import QualifiedWallet, RunStatus, RunToken, TokenStatus, TokenSummary
+from walltrack.discovery.models import (
+    QualifiedWallet,
+    ReadingCost,
+    RunStatus,
+    RunToken,
+    TokenStatus,
+    TokenSummary,
+)
+
+NO_FORECASTS: Final[Mapping[str, ReadingCost]] = MappingProxyType({})
 
 # FOR SHARE waits for whoever is ending the run, so that no token starts after its end.
 _RUN_STATUS: Final = "SELECT status FROM discovery_runs WHERE id = %s FOR SHARE"
 
 _ADD: Final = """
-    INSERT INTO discovery_run_tokens (run_id, mint, position)
+    INSERT INTO discovery_run_tokens (run_id, mint, position, forecast_requests, forecast_credits)
     SELECT %(run_id)s, given.mint, given.place + (
         SELECT coalesce(max(position), 0) FROM discovery_run_tokens WHERE run_id = %(run_id)s
-    )
-    FROM unnest(%(mints)s::varchar[]) WITH ORDINALITY AS given (mint, place)
+    ), given.requests, given.credits
+    FROM unnest(%(mints)s::varchar[], %(requests)s::bigint[], %(credits)s::bigint[])
+        WITH ORDINALITY AS given (mint, requests, credits, place)
     ON CONFLICT (run_id, mint) DO NOTHING
 """
 
@@ -51,7 +62,8 @@ _END: Final = """
     SET status = %(status)s, reason = %(reason)s, completed_at = %(completed_at)s, lease_expires_at = NULL,
         wallets_found = %(wallets_found)s, launch_at = %(launch_at)s, launch_slot = %(launch_slot)s,
         first_event_at = %(first_event_at)s, last_event_at = %(last_event_at)s, events = %(events)s,
-        wallets_seen = %(wallets_seen)s, wallets_early = %(wallets_early)s, tape_cut = %(tape_cut)s
+        wallets_seen = %(wallets_seen)s, wallets_early = %(wallets_early)s, tape_cut = %(tape_cut)s,
+        requests = %(requests)s, credits = %(credits)s, plan = %(plan)s
     WHERE run_id = %(run_id)s AND mint = %(mint)s
 """
 
@@ -64,14 +76,26 @@ class RunTokenRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_tokens(self, run_id: UUID, mints: Sequence[str]) -> None:
+    async def add_tokens(
+        self, run_id: UUID, mints: Sequence[str], forecasts: Mapping[str, ReadingCost] = NO_FORECASTS
+    ) -> None:
         """Note the tokens of a run, in their order, as pending. One that is there stays as it is.
 
         Raises RunNotFoundError, RunEndedError.
         """
         async with self._database.transaction() as connection:
             await hold_running(connection, run_id)
-            await connection.execute(_ADD, {"run_id": run_id, "mints": list(dict.fromkeys(mints))})
+            named = list(dict.fromkeys(mints))
+            costs = [forecasts.get(mint) for mint in named]
+            await connection.execute(
+                _ADD,
+                {
+                    "run_id": run_id,
+                    "mints": named,
+                    "requests": [cost.requests if cost else None for cost in costs],
+                    "credits": [cost.credits if cost else None for cost in costs],
+                },
+            )
 
     async def start_token(
         self,
@@ -126,6 +150,8 @@ class RunTokenRepository:
         completed_at: datetime,
         summary: TokenSummary,
         wallets: Sequence[QualifiedWallet],
+        cost: ReadingCost | None = None,
+        plan: str | None = None,
     ) -> None:
         """Store the wallets found on a token and mark it done, all or nothing.
 
@@ -145,6 +171,8 @@ class RunTokenRepository:
                 completed_at,
                 summary=summary,
                 wallets_found=len(wallets),
+                cost=cost,
+                plan=plan,
             )
 
     async def mark_token(
@@ -157,6 +185,8 @@ class RunTokenRepository:
         *,
         completed_at: datetime,
         summary: TokenSummary | None = None,
+        cost: ReadingCost | None = None,
+        plan: str | None = None,
     ) -> None:
         """End a claimed token without findings: unmeasurable, failed or cancelled, and why.
 
@@ -166,7 +196,17 @@ class RunTokenRepository:
             raise ValueError(f"run {run_id}, token {mint}: {status} is no end without findings")
         async with self._database.transaction() as connection:
             await _hold(connection, run_id, mint, attempt)
-            await _end(connection, run_id, mint, status, completed_at, summary=summary, reason=reason)
+            await _end(
+                connection,
+                run_id,
+                mint,
+                status,
+                completed_at,
+                summary=summary,
+                reason=reason,
+                cost=cost,
+                plan=plan,
+            )
 
     async def get_run_tokens(self, run_id: UUID) -> list[RunToken]:
         """The tokens of a run, in the order in which they were added."""
@@ -199,6 +239,8 @@ async def _end(
     summary: TokenSummary | None,
     reason: str | None = None,
     wallets_found: int = 0,
+    cost: ReadingCost | None = None,
+    plan: str | None = None,
 ) -> None:
     await connection.execute(
         _END,
@@ -217,5 +259,8 @@ async def _end(
             "wallets_seen": summary.wallets_seen if summary else None,
             "wallets_early": summary.wallets_early if summary else None,
             "tape_cut": storable(summary.tape_cut) if summary else None,
+            "requests": cost.requests if cost else None,
+            "credits": cost.credits if cost else None,
+            "plan": storable(plan),
         },
     )
