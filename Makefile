@@ -3,10 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXAMPLE := data/example-tapes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench lock clean
+.PHONY: help setup run test lint format bench bench-sandbox lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 10
@@ -21,9 +20,8 @@ $(READY): requirements-dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: $(READY)  ## Run a discovery over example tapes and show what it found
-	@$(BIN)/walltrack example-tapes $(EXAMPLE)
-	@$(BIN)/walltrack discover --tapes $(EXAMPLE)
+run: $(READY)  ## Run a discovery, on the live market where a key is set, else on the sandbox
+	@$(BIN)/walltrack discover
 
 lint: $(READY)  ## Check style, types and the import rule
 	$(BIN)/ruff check .
@@ -40,6 +38,9 @@ test: lint  ## Run lint and all tests
 
 bench: $(READY)  ## Print the figures that the project promises
 	$(BIN)/python -m benchmarks
+
+bench-sandbox: $(READY)  ## Print what runs find on 20 sandbox markets against their truth
+	$(BIN)/python -m benchmarks.sandbox
 
 lock: $(READY)  ## Write the requirements locks anew from the .in files
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \

@@ -5,21 +5,19 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
 import typer
-from rich.console import Console
-from rich.markup import escape
-from typer.core import TyperGroup
 
+from walltrack.cli_market import market
 from walltrack.cli_options import (
     AsJson,
     Cursor,
@@ -35,26 +33,27 @@ from walltrack.cli_options import (
     MinProfitPct,
     MinVolumeUsd,
     ProfileImmediately,
+    Sandbox,
+    Seed,
     Tapes,
     params_of,
     utc,
 )
 from walltrack.cli_progress import bars
+from walltrack.cli_providers import providers_app, pumps, sandbox_command
 from walltrack.cli_records import WALLET_COLUMNS, run_details, run_record, wallet_record
+from walltrack.cli_running import FAILED, Commands, print_json, with_database
 from walltrack.cli_tables import Screen
 from walltrack.config.settings import load_settings, show_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import (
     migrate,
-    migrate_async,
-    pending_migrations,
-    require_current_schema,
 )
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
 from walltrack.discovery.early_buyers import explain
-from walltrack.discovery.errors import BadInputError, WallTrackError
+from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunWallet,
@@ -63,32 +62,11 @@ from walltrack.discovery.models import (
     RunStatus,
     RunToken,
 )
-from walltrack.scheduler.tasks.discovery_task import SystemClock, run_discovery_task
+from walltrack.scheduler.live_source import LiveMarket
+from walltrack.scheduler.tasks.discovery_task import SystemClock, TokenSourceOf, run_discovery_task
 from walltrack.services.files import read_tapes, write_example_tapes
-from walltrack.services.files.export import as_json, exporter
+from walltrack.services.files.export import exporter
 from walltrack.services.files.source import TapeFiles
-
-DONE: Final = 0
-FAILED: Final = 1
-WRONG_USAGE: Final = 2
-INTERRUPTED: Final = 130
-
-T = TypeVar("T")
-
-
-class Commands(TyperGroup):
-    """The commands, with one place that turns how they end into an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _tell("Interrupted. A run that had begun is recorded as cancelled, with what it had found.")
-            raise typer.Exit(INTERRUPTED) from None
-        except WallTrackError as error:
-            _tell(str(error))
-            raise typer.Exit(WRONG_USAGE if isinstance(error, BadInputError) else FAILED) from None
-
 
 app = typer.Typer(
     cls=Commands,
@@ -105,11 +83,19 @@ config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 app.add_typer(wallets_app, name="wallets")
 app.add_typer(config_app, name="config")
+app.add_typer(providers_app, name="providers")
+app.command("pumps")(pumps)
+app.command("sandbox")(sandbox_command)
 
 
 @app.command()
 def discover(
-    tapes: Tapes,
+    tapes: Annotated[
+        Path | None, typer.Option(help="Take the tokens of this folder's tape files, .csv and .parquet.")
+    ] = None,
+    mint: Annotated[
+        list[str] | None, typer.Option(help="Take this token; may be given more than once.")
+    ] = None,
     min_price_change_pct: MinPriceChangePct = None,
     min_volume_usd: MinVolumeUsd = None,
     max_token_age_hours: MaxTokenAgeHours = None,
@@ -120,32 +106,53 @@ def discover(
     min_liquidity_usd: MinLiquidityUsd = None,
     include_launch_slot: IncludeLaunchSlot = None,
     max_credits: MaxCredits = None,
+    sandbox: Sandbox = False,
+    seed: Seed = 1,
     json: AsJson = False,
     export: Export = None,
 ) -> None:
     """Find the wallets that were early and took profit, and store the run.
 
-    The tokens are those of the folder, all of them: the parameters that choose tokens in a market (price change,
-    volume, age, liquidity, number) are stored with the run and choose nothing here.
+    Without --tapes and --mint the tokens are those that pumped, as the markets list them. Tokens that are named, by a
+    folder or by their mints, are taken as they are: the parameters that choose tokens in a market (price change,
+    volume, age, liquidity, number) are stored with the run and choose nothing then.
+
+    Without a key the market is the sandbox: demo data.
     """
     params = params_of(locals())
+    if tapes is not None and (mint or sandbox):
+        raise BadInputError("--tapes: leave out --mint and --sandbox, the folder is the market then")
     write = exporter(export, WALLET_COLUMNS) if export is not None else None
-    with bars() as progress:
-        source = TapeFiles(tapes, read_tapes(tapes, progress.bytes_read))
+    with ExitStack() as stack:
+        progress = stack.enter_context(bars())
+        files = None if tapes is None else TapeFiles(tapes, read_tapes(tapes, progress.bytes_read))
+        place = None if files else stack.enter_context(market(load_settings(), sandbox=sandbox, seed=seed))
 
         async def run(database: Database) -> Any:
+            source: TokenSourceOf
+            if files is not None:
+                source = files
+            else:
+                assert place is not None
+                source = LiveMarket(
+                    place.settings,
+                    database,
+                    place.clock,
+                    description=place.description,
+                    mints=mint or (),
+                )
             ended = await run_discovery_task(
                 params, source=source, database=database, triggered_by="command line", progress=progress
             )
             return await _read_run(database, ended.id)
 
-        ended, tokens, wallets = _with_database(run)
+        ended, tokens, wallets = with_database(run)
     details = run_details(ended, tokens, wallets)
     if json:
-        _print_json({"run": details["run"], "wallets": details["wallets"]})
+        print_json({"run": details["run"], "wallets": details["wallets"]})
     else:
         screen = Screen()
-        screen.run(ended)
+        screen.run(ended, tokens)
         screen.wallets(wallets)
         screen.say(f"See it again: walltrack runs show {ended.id}")
     if write is not None:
@@ -170,10 +177,10 @@ def runs_list(
             start_date=utc(since), end_date=utc(until), statuses=status or (), limit=limit, cursor=cursor
         )
 
-    found = _with_database(page)
+    found = with_database(page)
     if json:
         runs = [run_record(run) for run in found.runs]
-        _print_json({"runs": runs, "total": found.total, "next_cursor": found.next_cursor})
+        print_json({"runs": runs, "total": found.total, "next_cursor": found.next_cursor})
     else:
         Screen().runs(found)
 
@@ -190,14 +197,14 @@ def runs_show(
     async def read(database: Database) -> Any:
         return await _read_run(database, run_id)
 
-    run, tokens, wallets = _with_database(read)
+    run, tokens, wallets = with_database(read)
     if write is not None:
         write([wallet_record(wallet) for wallet in wallets])
     if json:
-        _print_json(run_details(run, tokens, wallets))
+        print_json(run_details(run, tokens, wallets))
     else:
         screen = Screen()
-        screen.run(run)
+        screen.run(run, tokens)
         screen.tokens(tokens)
         screen.wallets(wallets)
 
@@ -214,9 +221,9 @@ def runs_stats(
         now = SystemClock().now()
         return await DiscoveryRepository(database).get_stats(utc(since), utc(until), now=now)
 
-    stats = _with_database(read)
+    stats = with_database(read)
     if json:
-        _print_json(stats.model_dump())
+        print_json(stats.model_dump())
     else:
         Screen().stats(stats)
 
@@ -228,9 +235,9 @@ def wallets_list(limit: Limit = 50, cursor: Cursor = None, json: AsJson = False)
     async def page(database: Database) -> Any:
         return await WalletRepository(database).get_wallets(limit=limit, cursor=cursor)
 
-    found = _with_database(page)
+    found = with_database(page)
     if json:
-        _print_json({"wallets": found.wallets, "total": found.total, "next_cursor": found.next_cursor})
+        print_json({"wallets": found.wallets, "total": found.total, "next_cursor": found.next_cursor})
     else:
         Screen().wallet_list(found)
 
@@ -243,12 +250,12 @@ def wallets_show(address: str, json: AsJson = False) -> None:
         repo = WalletRepository(database)
         return await repo.get_wallet(address), await repo.get_wallet_findings(address)
 
-    wallet, found = _with_database(read)
+    wallet, found = with_database(read)
     if wallet is None:
         raise BadInputError(f"no run has found a wallet {address}")
     if json:
         records = [{"run_id": str(w.run_id), **wallet_record(w)} for w in found]
-        _print_json({"wallet": wallet, "found": records})
+        print_json({"wallet": wallet, "found": records})
     else:
         screen = Screen()
         screen.say(f"Wallet {address}: {wallet.runs} runs, {wallet.sources} tokens")
@@ -300,7 +307,7 @@ def config_show(json: AsJson = False) -> None:
     """Every setting, where it comes from; secrets are masked."""
     views = show_settings(load_settings())
     if json:
-        _print_json(views)
+        print_json(views)
     else:
         names = ("setting", "value", "from", "meaning")
         Screen().rows(names, [(v.env_name, v.value or "not set", v.source, v.description) for v in views])
@@ -308,35 +315,12 @@ def config_show(json: AsJson = False) -> None:
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()
-
-
-def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
-    """Do something with the database, its tables brought up to date where it is our own.
-
-    Ctrl-C, and SIGTERM like it, cancel the work, which then records its end.
-    """
-    settings = load_settings()
-
-    async def connected() -> T:
-        async with Database(settings) as database:
-            if database.is_embedded and await pending_migrations(database):
-                await migrate_async(settings, _unheard)
-            await require_current_schema(database)
-            return await work(database)
-
-    async def interruptible() -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await connected()
-
-    try:
-        return asyncio.run(interruptible())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
 
 
 async def _read_run(
@@ -347,15 +331,3 @@ async def _read_run(
         raise BadInputError(f"there is no run {run_id}; `walltrack runs list` has them")
     tokens = await RunTokenRepository(database).get_run_tokens(run_id)
     return run, tokens, await DiscoveryRepository(database).get_run_wallets(run_id)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(as_json(value).decode() + "\n")
-
-
-def _tell(line: str) -> None:
-    Console(stderr=True, highlight=False).print(escape(line), soft_wrap=True)
-
-
-def _unheard(line: str) -> None:
-    """Our own database is brought up to date without a word."""

@@ -51,6 +51,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of
 Limit = Annotated[int, typer.Option(min=1, max=500, help="Rows of a page.")]
 Cursor = Annotated[str | None, typer.Option(help="Where the page before ended.")]
 Export = Annotated[Path | None, typer.Option(help="Also write the wallets: .csv, .parquet or .json.")]
+Sandbox = Annotated[
+    bool, typer.Option("--sandbox", help="Take the sandbox market (demo data), also where there is a key.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the sandbox market.")]
 Tapes = Annotated[Path, typer.Option("--tapes", help="Folder of tape files, .csv and .parquet.")]
 
 

@@ -15,6 +15,7 @@ from walltrack.discovery.models import (
     DiscoveryRunWallet,
     DiscoveryStats,
     QualifiedWallet,
+    ReadingCost,
     RunPage,
     RunStatus,
     RunToken,
@@ -52,7 +53,8 @@ class Screen:
     def say(self, line: str) -> None:
         self.console.print(escape(line), soft_wrap=True)
 
-    def run(self, run: DiscoveryRun) -> None:
+    def run(self, run: DiscoveryRun, tokens: Sequence[RunToken] = ()) -> None:
+        """A run; with its tokens, also what reading them cost."""
         style = STATUS_STYLES[run.status]
         self.console.print(f"Run {run.id}  [{style}]{run.status.value}[/]", soft_wrap=True)
         rows = [
@@ -65,7 +67,13 @@ class Screen:
             ("wallets", f"{run.new_wallets} new, {run.updated_wallets} known before"),
         ]
         if run.forecast is not None:
-            rows.append(("forecast", f"{run.forecast.requests} requests, {run.forecast.credits} credits"))
+            rows.append(
+                ("forecast", f"{run.forecast.credits:,} credits in {run.forecast.requests:,} requests")
+            )
+        costs = [token.cost for token in tokens if token.cost is not None]
+        if costs:
+            spent = sum(costs, ReadingCost(0, 0))
+            rows.append(("spent", f"{spent.credits:,} credits in {spent.requests:,} requests"))
         for name, value in rows:
             self.console.print(f"  {name:<16}{escape(value)}", soft_wrap=True)
         for warning in run.warnings:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -57,6 +59,10 @@ class Given:
     warnings: Sequence[str] = field(default_factory=list)
 
     at_once: int = 1
+
+    @asynccontextmanager
+    async def opened(self, run_id: UUID) -> AsyncIterator[Given]:
+        yield self
 
     async def list_tokens(self, params: DiscoveryRunParams) -> TokenList:
         if self.listing is not None:

@@ -389,7 +389,9 @@ def test_row_level_security_is_on_for_every_table(migrated_url: str) -> None:
 def test_a_segment_of_a_tape_never_changes(migrated_url: str) -> None:
     with psycopg.connect(migrated_url) as connection:
         connection.execute(
-            "INSERT INTO token_tapes (mint, segment, rows, parquet, sha256) VALUES ('m', 0, 1, 'x', sha256('x'))"
+            "WITH stream AS (INSERT INTO tape_streams (mint, address, kind) VALUES ('m', 'm', 'mint') RETURNING id)"
+            " INSERT INTO token_tapes (stream_id, mint, segment, rows, parquet, sha256)"
+            " SELECT id, 'm', 0, 1, 'x', sha256('x') FROM stream"
         )
         with pytest.raises(psycopg.errors.RaiseException, match="never changed"):
             connection.execute("UPDATE token_tapes SET rows = 2")

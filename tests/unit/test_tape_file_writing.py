@@ -117,7 +117,7 @@ class TestWriting:
 
     def test_network_fees_are_part_of_what_the_wallet_paid(self, tmp_path: Path) -> None:
         tape = self.tape(tmp_path, ("buy", "sell"))
-        events = tape.events.with_columns(pl.lit(5000, dtype=pl.UInt64).alias("fee_lamports"))
+        events = tape.events.with_columns(pl.lit(5000, dtype=pl.Int64).alias("fee_lamports"))
         write_tape(replace(tape, events=events), tmp_path / "tape.parquet")
         assert values(read_tapes(tmp_path), "quote_raw") == [10**9 + 5000, -(10**9) - 5000]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -49,6 +50,13 @@ def test_a_stablecoin_trade_counts_at_its_hours_price() -> None:
     assert (position.cost_sol, position.proceeds_sol) == (Decimal(1), Decimal(2))
     assert position.completeness == "complete"
     assert valued.events["flags"].to_list() == [int(TapeFlag.VALUED)] * 2
+
+
+def test_a_sponsors_deposit_lowers_a_cost_to_nothing_at_most() -> None:
+    bought = tape((10, "buy", USDC, 160))
+    gift = bought.events.with_columns(pl.lit(-5_000, dtype=pl.Int64).alias("fee_lamports"))
+    position = exact_position(in_sol(replace(bought, events=gift), {HOUR: Decimal(160)}), TRADER)
+    assert position.cost_sol == Decimal(0)
 
 
 def test_an_hour_without_a_price_stays_unpriced() -> None:

@@ -16,8 +16,9 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from walltrack.config.provider_settings import ProviderSettings, shown_secret
 from walltrack.discovery.errors import BadInputError
 
 _OWN_PREFIX: Final = "WALLTRACK_"
@@ -46,7 +47,7 @@ def default_data_dir() -> Path:
     return platformdirs.user_data_path("walltrack")
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     """Settings, from the environment first, then from `.env` in the current folder, then the defaults.
 
     Build it with `load_settings`, which turns what is wrong into a message for the operator.
@@ -194,7 +195,8 @@ def _shown(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, SecretStr):
-        return mask_database_url(value.get_secret_value())
+        text = value.get_secret_value()
+        return mask_database_url(text) if text.startswith("postgres") else shown_secret(text)
     return str(value)
 
 

@@ -68,7 +68,7 @@ class NetSwap:
     SOL amounts hold tips, platform fees and rent paid for others, not the network fee: that is `fee_lamports`,
     0 unless this wallet paid it. `bought_raw` is negative where a sale's costs exceeded what it brought in SOL.
     `side_lamports` is SOL that left the wallet where SOL is neither sold nor bought: tips, platform fees, rent for
-    others.
+    others; negative where more came, such as a sponsor's deposit for the wallet's own new account.
     """
 
     wallet: str
@@ -207,7 +207,7 @@ class _Reading:
             bought_mint=bought_mint,
             bought_raw=bought_raw,
             fee_lamports=self.tx.fee if owner == self.tx.fee_payer else 0,
-            side_lamports=0 if WSOL in (sold_mint, bought_mint) else max(0, -self.lamports.get(owner, 0)),
+            side_lamports=0 if WSOL in (sold_mint, bought_mint) else -self.lamports.get(owner, 0),
             keeper_fill=is_order,
             round_trip=token_raw < ROUND_TRIP_SHARE * self._moved(token),
         )

@@ -32,8 +32,9 @@ _COLUMNS: Final[dict[str, pl.DataType]] = {
     "token_raw": pl.UInt64(),  # base units of the mint, positive
     "quote_mint": pl.String(),  # null for transfers
     "quote_raw": pl.Int64(),  # paid by a buy, received by a sell (negative where costs ate it); 0 for transfers
-    # SOL that left beside the quote: the network fee, if this wallet paid it, and where SOL is not the quote, tips too
-    "fee_lamports": pl.UInt64(),
+    # SOL that left beside the quote: the network fee, if this wallet paid it, and where SOL is not the quote, tips too;
+    # negative where some came (a sponsor's deposit for the wallet's new account)
+    "fee_lamports": pl.Int64(),
     "counterparty": pl.String(),
     "venue": pl.String(),
     "flags": pl.UInt32(),  # bits of TapeFlag

@@ -51,6 +51,10 @@ def in_sol(tape: Tape, usd_per_sol: Mapping[datetime, Decimal]) -> Tape:
         .with_columns(
             quote_mint=pl.when(is_valued).then(pl.lit(WSOL)).otherwise("quote_mint"),
             quote_raw=pl.when(is_valued).then("lamports").otherwise("quote_raw"),
+            # What came with a purchase can make it free, not cheaper than that.
+            fee_lamports=pl.when(is_valued & (pl.col("kind") == "buy"))
+            .then(pl.max_horizontal("fee_lamports", -pl.col("lamports")))
+            .otherwise("fee_lamports"),
             flags=pl.when(is_valued).then(pl.col("flags") | int(TapeFlag.VALUED)).otherwise("flags"),
         )
         .select(tape.events.columns)

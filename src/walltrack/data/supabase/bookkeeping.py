@@ -22,6 +22,7 @@ BOOKKEEPING_EXISTS: Final = "SELECT to_regclass('walltrack_migrations._yoyo_migr
 HIDDEN_TABLES: Final = """
     SELECT name FROM unnest(ARRAY[
         'discovery_config', 'discovery_runs', 'discovery_run_tokens', 'discovery_run_wallets', 'wallets', 'token_tapes',
+        'tape_streams', 'provider_usage', 'provider_quotas',
         'walltrack_migrations._yoyo_migration'
     ]) AS name
     WHERE row_security_active(to_regclass(name)::oid)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -34,6 +36,17 @@ log = structlog.get_logger()
 CODE_VERSION: Final = version("walltrack")
 
 
+class TokenSourceOf(Protocol):
+    """What opens a source for a run, and closes it after."""
+
+    @property
+    def description(self) -> str:
+        """What the run's record calls the source."""
+
+    def opened(self, run_id: UUID) -> AbstractAsyncContextManager[TokenSource]:
+        """The source for one run."""
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -44,7 +57,7 @@ class SystemClock:
 async def run_discovery_task(
     params: DiscoveryRunParams,
     *,
-    source: TokenSource,
+    source: TokenSourceOf,
     database: Database,
     trigger_type: TriggerType = TriggerType.MANUAL,
     triggered_by: str | None = None,
@@ -73,26 +86,42 @@ async def run_discovery_task(
         claimed_by=f"process {os.getpid()} on {platform.node()}",
     )
     sign_of_life = asyncio.create_task(_renew(runs, run.id, clock))
+    warnings: Sequence[str] = ()
     try:
-        return await discover(
-            run.id,
-            params,
-            source=source,
-            stores=Stores(runs, RunTokenRepository(database), RunListingRepository(database)),
-            clock=clock,
-            progress=progress or Unwatched(),
-        )
+        async with source.opened(run.id) as tokens:
+            warnings = tokens.warnings
+            return await discover(
+                run.id,
+                params,
+                source=tokens,
+                stores=Stores(runs, RunTokenRepository(database), RunListingRepository(database)),
+                clock=clock,
+                progress=progress or Unwatched(),
+            )
     except asyncio.CancelledError:
-        await _record_cancelled(runs, run.id, clock, source)
+        with _unless_ended(run.id):
+            await runs.cancel_run(run.id, completed_at=clock.now(), warnings=warnings)
         raise
     except WallTrackError as error:
-        return await runs.fail_run(run.id, str(error), completed_at=clock.now(), warnings=source.warnings)
+        with _unless_ended(run.id):
+            return await runs.fail_run(run.id, str(error), completed_at=clock.now(), warnings=warnings)
+        raise
     except Exception as error:
-        reason = f"a defect: {error!r}"
-        await runs.fail_run(run.id, reason, completed_at=clock.now(), warnings=source.warnings)
+        with _unless_ended(run.id):
+            reason = f"a defect: {error!r}"
+            await runs.fail_run(run.id, reason, completed_at=clock.now(), warnings=warnings)
         raise
     finally:
         sign_of_life.cancel()
+
+
+@contextmanager
+def _unless_ended(run_id: UUID) -> Iterator[None]:
+    """A run that came to its end before this reached it keeps that end."""
+    try:
+        yield
+    except RunEndedError as error:
+        log.info("run_had_ended", run_id=str(run_id), status=error.status)
 
 
 async def _renew(runs: DiscoveryRepository, run_id: UUID, clock: Clock) -> None:
@@ -105,13 +134,3 @@ async def _renew(runs: DiscoveryRepository, run_id: UUID, clock: Clock) -> None:
             return
         except WallTrackError as error:
             log.warning("no_sign_of_life", run_id=str(run_id), error=str(error))
-
-
-async def _record_cancelled(
-    runs: DiscoveryRepository, run_id: UUID, clock: Clock, source: TokenSource
-) -> None:
-    """Record a run as cancelled, unless it had come to its end before the cancellation reached it."""
-    try:
-        await runs.cancel_run(run_id, completed_at=clock.now(), warnings=source.warnings)
-    except RunEndedError as error:
-        log.info("cancelled_after_its_end", run_id=str(run_id), status=error.status)

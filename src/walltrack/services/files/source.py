@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 from walltrack.discovery.models import DiscoveryRunParams, ListedToken
 from walltrack.discovery.pipeline import TapeReading, TokenList
@@ -17,6 +19,10 @@ class TapeFiles:
         self.description = f"files: {folder}"
         self.warnings: Sequence[str] = contents.warnings
         self._tapes = contents.tapes
+
+    @asynccontextmanager
+    async def opened(self, run_id: UUID) -> AsyncIterator[TapeFiles]:
+        yield self
 
     @property
     def at_once(self) -> int:

@@ -77,8 +77,8 @@ def write_whole(path: Path, data: bytes) -> None:
 def _columns(tape: Tape) -> pl.DataFrame:
     _check(tape)
     events = tape.events
-    paid = pl.col("quote_raw") + pl.col("fee_lamports").cast(pl.Int64)
-    left = pl.col("quote_raw") - pl.col("fee_lamports").cast(pl.Int64)
+    paid = pl.col("quote_raw") + pl.col("fee_lamports")
+    left = pl.col("quote_raw") - pl.col("fee_lamports")
     lamports = (
         pl.when(pl.col("kind") == "buy").then(-paid).when(pl.col("kind") == "sell").then(left).otherwise(0)
     )

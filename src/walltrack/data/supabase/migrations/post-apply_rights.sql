@@ -5,7 +5,8 @@ DO $$
 DECLARE
     ours CONSTANT TEXT[] := ARRAY[
         'discovery_runs', 'discovery_run_wallets', 'discovery_run_tokens', 'discovery_run_refusals', 'discovery_config',
-        'wallets', 'token_tapes', 'sol_prices'
+        'wallets', 'token_tapes', 'tape_streams', 'tape_signatures', 'sol_prices', 'provider_usage', 'provider_quotas',
+        'provider_methods'
     ];
     here CONSTANT TEXT := current_schema();
     relation REGCLASS;

@@ -1,0 +1,94 @@
+"""Which market a command works on: the live one with the operator's keys, or the sandbox where there is no key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import SecretStr
+
+from walltrack.config.settings import Settings
+from walltrack.discovery.pipeline import Clock
+from walltrack.sandbox.market import generate
+from walltrack.sandbox.server import SANDBOX_KEY, Urls, serve
+from walltrack.scheduler.tasks.discovery_task import SystemClock
+
+SANDBOX_NOW: Final = datetime(2026, 11, 1, tzinfo=UTC)
+"""The moment up to which the sandbox's market is made, so that the same seed is the same market on every day."""
+
+DEMO: Final = "demo data"
+"""What every view of the sandbox's data says."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedClock:
+    """A market's own time, which stands still."""
+
+    time: datetime
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Settings and clock to ask a market with, and what a run's record calls it."""
+
+    settings: Settings
+    clock: Clock
+    description: str
+
+
+def has_keys(settings: Settings) -> bool:
+    """Whether the operator gave a key, or a node of their own, to read the live chain with."""
+    return settings.helius_api_key is not None or "solana_rpc_url" in settings.model_fields_set
+
+
+@contextmanager
+def market(settings: Settings, *, sandbox: bool, seed: int) -> Iterator[Market]:
+    """The live market, or a sandbox served from this process for the time of the block."""
+    if not sandbox and has_keys(settings):
+        yield Market(settings, SystemClock(), "live market")
+        return
+    made = generate(seed, now=int(SANDBOX_NOW.timestamp()))
+    with serve(made) as server:
+        yield Market(
+            sandbox_settings(settings, server.urls),
+            FixedClock(SANDBOX_NOW),
+            f"sandbox, seed {seed} ({DEMO})",
+        )
+
+
+def sandbox_settings(settings: Settings, urls: Urls) -> Settings:
+    """The same settings with the sandbox in the place of every provider."""
+    return settings.model_copy(
+        update={
+            "helius_api_key": SecretStr(SANDBOX_KEY),
+            "jupiter_api_key": SecretStr(SANDBOX_KEY),
+            "coingecko_api_key": None,
+            "helius_rpc_url": urls.helius,
+            "helius_rest_url": urls.helius,
+            "solana_rpc_url": SecretStr(urls.solana),
+            "dexscreener_url": urls.dexscreener,
+            "geckoterminal_url": urls.geckoterminal,
+            "jupiter_url": urls.jupiter,
+            "helius_requests_per_second": 50.0,
+        }
+    )
+
+
+def sandbox_environment(urls: Urls) -> dict[str, str]:
+    """Environment variables that point another process's commands at a sandbox that is being served."""
+    return {
+        "HELIUS_API_KEY": SANDBOX_KEY,
+        "JUPITER_API_KEY": SANDBOX_KEY,
+        "WALLTRACK_HELIUS_RPC_URL": urls.helius,
+        "WALLTRACK_HELIUS_REST_URL": urls.helius,
+        "WALLTRACK_SOLANA_RPC_URL": urls.solana,
+        "WALLTRACK_DEXSCREENER_URL": urls.dexscreener,
+        "WALLTRACK_GECKOTERMINAL_URL": urls.geckoterminal,
+        "WALLTRACK_JUPITER_URL": urls.jupiter,
+    }

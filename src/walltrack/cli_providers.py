@@ -1,0 +1,171 @@
+"""Commands about markets and providers: what pumped, what the keys can do, a sandbox to try on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from walltrack.cli_market import DEMO, Market, market, sandbox_environment
+from walltrack.cli_options import (
+    AsJson,
+    MaxTokenAgeHours,
+    MaxTokens,
+    MinLiquidityUsd,
+    MinPriceChangePct,
+    MinVolumeUsd,
+    Sandbox,
+    Seed,
+    params_of,
+)
+from walltrack.cli_running import print_json, tell, with_database
+from walltrack.cli_tables import Screen, moment
+from walltrack.config.settings import load_settings
+from walltrack.data.supabase.client import Database
+from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
+from walltrack.discovery.errors import BadInputError
+from walltrack.discovery.pumps import Pumps
+from walltrack.sandbox.market import generate
+from walltrack.sandbox.server import SandboxServer, run
+from walltrack.services.checks import ProviderCheck, check_providers
+from walltrack.services.http import Http
+from walltrack.services.markets import LiveMarkets
+from walltrack.services.metering import Meter
+from walltrack.services.wire import HttpBounds
+
+providers_app = typer.Typer(help="Providers and keys.", no_args_is_help=True)
+
+
+def pumps(
+    min_price_change_pct: MinPriceChangePct = None,
+    min_volume_usd: MinVolumeUsd = None,
+    max_token_age_hours: MaxTokenAgeHours = None,
+    max_tokens: MaxTokens = None,
+    min_liquidity_usd: MinLiquidityUsd = None,
+    sandbox: Sandbox = False,
+    seed: Seed = 1,
+    json: AsJson = False,
+) -> None:
+    """Tokens that pumped, and why the others that the markets list are left out. Spends no credits."""
+    params = params_of(locals())
+    with market(load_settings(), sandbox=sandbox, seed=seed) as place:
+
+        async def ask(database: Database) -> tuple[Pumps, tuple[str, ...]]:
+            async with _http(place, database) as http:
+                return await LiveMarkets(http, place.settings).pumped(params, place.clock.now())
+
+        found, warnings = with_database(ask)
+    if json:
+        pumped: list[dict[str, Any]] = [
+            {
+                "mint": token.mint,
+                "symbol": token.symbol,
+                "launched_at": token.launched_at,
+                "price_change_24h_pct": token.price_change_24h_pct,
+                "rise_to_peak_pct": token.rise_to_peak_pct,
+                "volume_24h_usd": token.volume_24h_usd,
+                "liquidity_usd": token.liquidity_usd,
+                "transactions_24h": token.transactions_24h,
+            }
+            for token in found.pumped
+        ]
+        refused = [{"mint": t.mint, "symbol": t.symbol, "reason": str(t.reason)} for t in found.refused]
+        print_json(
+            {"source": place.description, "pumped": pumped, "refused": refused, "warnings": list(warnings)}
+        )
+        return
+    screen = Screen()
+    screen.say(f"From the {place.description}:")
+    names = ("token", "symbol", "launched", "24 h", "to peak", "volume 24 h", "liquidity", "trades 24 h")
+    screen.rows(
+        names,
+        [
+            (
+                screen.address(token.mint),
+                token.symbol,
+                moment(token.launched_at),
+                _pct(token.price_change_24h_pct),
+                _pct(token.rise_to_peak_pct),
+                f"${token.volume_24h_usd:,.0f}",
+                f"${token.liquidity_usd:,.0f}",
+                "" if token.transactions_24h is None else f"{token.transactions_24h:,}",
+            )
+            for token in found.pumped
+        ],
+    )
+    screen.say(f"{len(found.pumped)} pumped, {len(found.refused)} left out:")
+    screen.rows(
+        ("token", "symbol", "reason"),
+        [(screen.address(token.mint), token.symbol, str(token.reason)) for token in found.refused],
+    )
+    for warning in warnings:
+        tell(warning)
+
+
+@providers_app.command("check")
+def providers_check(sandbox: Sandbox = False, seed: Seed = 1, json: AsJson = False) -> None:
+    """Which keys work, which methods their plans have, and what was spent this month. Keys are masked."""
+    with market(load_settings(), sandbox=sandbox, seed=seed) as place:
+
+        async def ask(database: Database) -> list[ProviderCheck]:
+            usage = await ProviderRepository(database).usage_of_month(datetime.now(UTC))
+            spent = {one.provider: one.credits for one in usage}
+            async with _http(place, database) as http:
+                return await check_providers(http, place.settings, spent)
+
+        checks = with_database(ask)
+    if json:
+        print_json({"source": place.description, "providers": checks})
+    else:
+        screen = Screen()
+        screen.say(f"Of the {place.description}:")
+        screen.rows(
+            ("provider", "key", "works", "what it has", "credits spent this month"),
+            [
+                (c.provider, c.key, "yes" if c.works else "no", c.says, f"{c.credits_this_month:,}")
+                for c in checks
+            ],
+        )
+    if not all(check.works for check in checks):
+        raise typer.Exit(1)
+
+
+def sandbox_command(
+    seed: Seed = 1,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="About how many transactions; default some 20,000.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 8899,
+    plan: Annotated[str, typer.Option(help="Helius plan of its key.")] = "developer",
+    truth: Annotated[Path | None, typer.Option(help="Write the market's truth to this file.")] = None,
+) -> None:
+    """Serve a made-up market in the providers' formats until Ctrl-C, and say how to point commands at it.
+
+    Its data is demo data. It ends at the moment it is started, so that commands with the machine's clock find it
+    fresh for some hours.
+    """
+    made = generate(seed, now=int(datetime.now(UTC).timestamp()), size=size)
+
+    def ready(server: SandboxServer) -> None:
+        screen = Screen()
+        screen.say(f"A sandbox ({DEMO}) of {len(made.transactions):,} transactions is served. To use it:")
+        for name, value in sandbox_environment(server.urls).items():
+            screen.say(f"export {name}={value}")
+
+    try:
+        run(made, ready, port=port, plan=plan, truth_file=truth)
+    except (ValueError, OSError) as error:
+        raise BadInputError(f"the sandbox cannot be served: {error}") from error
+
+
+def _http(place: Market, database: Database) -> Http:
+    rows = ProviderRepository(database)
+    return Http(quotas=rows, meter=Meter(None, rows), bounds=HttpBounds.of(place.settings))
+
+
+def _pct(change: float | None) -> str:
+    return "" if change is None else f"{change:+,.0f} %"

@@ -1,0 +1,85 @@
+"""How commands run and end: exit codes, the database around the work, what goes to which stream."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from walltrack.config.settings import load_settings
+from walltrack.data.supabase.client import Database
+from walltrack.data.supabase.migrate import (
+    migrate_async,
+    pending_migrations,
+    require_current_schema,
+)
+from walltrack.discovery.errors import BadInputError, WallTrackError
+from walltrack.services.files.export import as_json
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+T = TypeVar("T")
+
+
+class Commands(TyperGroup):
+    """The commands, with one place that turns how they end into an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            tell("Interrupted. A run that had begun is recorded as cancelled, with what it had found.")
+            raise typer.Exit(INTERRUPTED) from None
+        except WallTrackError as error:
+            tell(str(error))
+            raise typer.Exit(WRONG_USAGE if isinstance(error, BadInputError) else FAILED) from None
+
+
+def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    """Do something with the database, its tables brought up to date where it is our own.
+
+    Ctrl-C, and SIGTERM like it, cancel the work, which then records its end.
+    """
+    settings = load_settings()
+
+    async def connected() -> T:
+        async with Database(settings) as database:
+            if database.is_embedded and await pending_migrations(database):
+                await migrate_async(settings, _unheard)
+            await require_current_schema(database)
+            return await work(database)
+
+    async def interruptible() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await connected()
+
+    try:
+        return asyncio.run(interruptible())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def print_json(value: object) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(as_json(value).decode() + "\n")
+
+
+def tell(line: str) -> None:
+    """A line for the person who runs the command, on standard error."""
+    Console(stderr=True, highlight=False).print(escape(line), soft_wrap=True)
+
+
+def _unheard(line: str) -> None:
+    """Our own database is brought up to date without a word."""

@@ -1,0 +1,2 @@
+DROP TABLE provider_quotas;
+DROP TABLE provider_usage;

@@ -1,0 +1,197 @@
+"""The live market and chain as the source of a run's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from walltrack.config.settings import Settings
+from walltrack.data.supabase.client import Database
+from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
+from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
+from walltrack.data.supabase.repositories.sol_price_repo import SolPriceRepository
+from walltrack.data.supabase.repositories.tape_repo import TapeRepository
+from walltrack.discovery.models import DiscoveryRunParams, ListedToken, ReadingCost, TokenRefusal
+from walltrack.discovery.pipeline import Clock, TapeReading, TokenList
+from walltrack.discovery.pumps import PumpedToken
+from walltrack.discovery.reading_plan import (
+    CreditBudget,
+    Forecast,
+    MarketCounts,
+    forecast,
+    within_budget,
+)
+from walltrack.discovery.tape import Tape, Unmeasurable
+from walltrack.discovery.valuation import hours_to_value, in_sol
+from walltrack.services import providers
+from walltrack.services.chain import ChainReader
+from walltrack.services.chain.reader import pools_to_read
+from walltrack.services.faults import ProviderFault
+from walltrack.services.helius import HeliusHistory
+from walltrack.services.http import Http
+from walltrack.services.markets import LiveMarkets
+from walltrack.services.metering import Meter
+from walltrack.services.sol_prices import SolPrices
+from walltrack.services.solana_rpc import SolanaRpc
+from walltrack.services.wire import HttpBounds
+
+TOKENS_AT_ONCE: Final = 8
+"""Tokens that are read at the same time: enough to keep a plan's rate busy while each waits for its pages."""
+
+
+class LiveMarket:
+    """Tokens that the markets list, or those that are named, read from the chain.
+
+    `clock` is the market's: a sandbox has its own time.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        *,
+        description: str,
+        mints: Sequence[str] = (),
+    ) -> None:
+        self.description = description
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._mints = mints
+
+    @asynccontextmanager
+    async def opened(self, run_id: UUID) -> AsyncIterator[LiveTokens]:
+        """The source, for one run: what it spends is metered under that run."""
+        settings = self._settings
+        provider_rows = ProviderRepository(self._database)
+        meter = Meter(run_id, provider_rows)
+        async with Http(quotas=provider_rows, meter=meter, bounds=HttpBounds.of(settings)) as http:
+            history = None
+            rpc = SolanaRpc(http, providers.solana_rpc(settings))
+            if settings.helius_api_key is not None:
+                helius = providers.helius_rpc(settings)
+                history = HeliusHistory(http, helius)
+                rpc = SolanaRpc(http, helius, historical_credits=settings.helius_historical_credits)
+            yield LiveTokens(
+                run_id,
+                markets=LiveMarkets(http, settings),
+                chain=ChainReader(rpc, TapeRepository(self._database), history=history),
+                prices=SolPrices(http, providers.geckoterminal(settings), SolPriceRepository(self._database)),
+                listings=RunListingRepository(self._database),
+                clock=self._clock,
+                description=self.description,
+                mints=self._mints,
+            )
+
+
+class LiveTokens:
+    """The tokens of one run."""
+
+    def __init__(
+        self,
+        run_id: UUID,
+        *,
+        markets: LiveMarkets,
+        chain: ChainReader,
+        prices: SolPrices,
+        listings: RunListingRepository,
+        clock: Clock,
+        description: str,
+        mints: Sequence[str],
+    ) -> None:
+        self.description = description
+        self.warnings: list[str] = []
+        self._run_id = run_id
+        self._markets = markets
+        self._chain = chain
+        self._prices = prices
+        self._listings = listings
+        self._clock = clock
+        self._mints = mints
+        self._tokens: dict[str, PumpedToken] = {}
+        self._unaffordable: dict[str, Forecast] = {}
+        self._budget = CreditBudget()
+
+    @property
+    def at_once(self) -> int:
+        return TOKENS_AT_ONCE
+
+    async def list_tokens(self, params: DiscoveryRunParams) -> TokenList:
+        """Named tokens as they are, else those that pumped; the cheapest to read first where credits are bounded."""
+        self._budget = CreditBudget(params.max_credits)
+        if self._mints:
+            return TokenList([ListedToken(mint) for mint in dict.fromkeys(self._mints)])
+        pumps, warnings = await self._markets.pumped(params, self._clock.now())
+        self.warnings += warnings
+        self._tokens = {token.mint: token for token in pumps.pumped}
+        refused = [TokenRefusal(token.mint, token.symbol, str(token.reason)) for token in pumps.refused]
+        if not self._tokens:
+            return TokenList([], refused)
+        tariff = await self._chain.tariff(self._budget)
+        forecasts = {
+            mint: forecast(
+                mint,
+                self._counts(token),
+                tariff,
+                window_seconds=_window_seconds(params),
+                addresses=1 + len(pools_to_read(token.pools)),
+            )
+            for mint, token in self._tokens.items()
+        }
+        affordable, others = within_budget(forecasts.values(), self._budget.available)
+        self._unaffordable = {one.mint: one for one in others}
+        mints = (
+            list(forecasts) if params.max_credits is None else [one.mint for one in (*affordable, *others)]
+        )
+        return TokenList(
+            [
+                ListedToken(mint, ReadingCost(forecasts[mint].requests, forecasts[mint].credits))
+                for mint in mints
+            ],
+            refused,
+        )
+
+    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
+        """A token's tape, its stablecoin trades valued in SOL."""
+        too_much = self._unaffordable.get(mint)
+        if too_much is not None:
+            reason = (
+                f"budget: reading it is forecast to cost {too_much.credits:,} credits, and max_credits"
+                f" {params.max_credits:,} does not suffice for it beside cheaper tokens"
+            )
+            return TapeReading(Unmeasurable(reason), ReadingCost(0, 0))
+        token = self._tokens.get(mint)
+        read = await self._chain.read(
+            mint,
+            pools=pools_to_read(token.pools) if token else (),
+            window_seconds=_window_seconds(params),
+            counts=self._counts(token) if token else None,
+            budget=self._budget,
+            include_launch_slot=params.include_launch_slot,
+        )
+        tape = read.tape if isinstance(read.tape, Unmeasurable) else await self._valued(read.tape)
+        return TapeReading(tape, ReadingCost(read.requests, read.credits), str(read.plan))
+
+    async def _valued(self, tape: Tape) -> Tape:
+        hours = hours_to_value(tape)
+        if not hours:
+            return tape
+        try:
+            prices = await self._prices.prices(hours, self._clock.now())
+        except ProviderFault as fault:
+            self.warnings.append(f"{tape.mint}: trades against stablecoins are unpriced: {fault}")
+            return tape
+        await self._listings.store_sol_prices(self._run_id, prices)
+        return in_sol(tape, prices)
+
+    def _counts(self, token: PumpedToken) -> MarketCounts:
+        age: timedelta = self._clock.now() - token.launched_at
+        return MarketCounts(token.transactions_24h, max(0, int(age.total_seconds())))
+
+
+def _window_seconds(params: DiscoveryRunParams) -> int:
+    return 60 * params.early_window_minutes

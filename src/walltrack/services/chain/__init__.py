@@ -1,0 +1,6 @@
+"""A token's tape from the chain: planned, paid for within a budget, stored as it arrives, extended later."""
+
+from walltrack.services.chain.reader import ChainReader, TapeRead
+from walltrack.services.chain.session import Bounds, TapeStore
+
+__all__ = ["Bounds", "ChainReader", "TapeRead", "TapeStore"]

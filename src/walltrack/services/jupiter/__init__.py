@@ -1,0 +1,1 @@
+"""Jupiter: tokens that trend or trade most (PROVIDERS §6)."""
