@@ -110,7 +110,7 @@ def speed(name: str, tokens: int, transactions: int, kind: str, trades: int) -> 
 
 
 def memory() -> None:
-    with served(1, LONG, "crowd") as (url, mints), database() as settings:
+    with served(1, LONG, "rush") as (url, mints), database() as settings:
         seconds, requests, rows = asyncio.run(read(settings, url, mints, 1_000, LONG))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,6 +40,12 @@ TROUBLE = Faults(too_many=0.10, server_error=0.05, reset=0.03, truncated=0.02, d
 CALM = Faults()
 
 Found = set[tuple[str, str]]
+
+
+@cache
+def market_of(seed: int) -> Market:
+    """One market for all scenarios."""
+    return generate(seed, now=int(SANDBOX_NOW.timestamp()))
 
 
 @dataclass
@@ -94,7 +101,7 @@ def run_once(
 
 
 def measure(tally: Tally, seed: int, conninfo: str, *, faults: Faults, plan: str, again: bool) -> None:
-    market = generate(seed, now=int(SANDBOX_NOW.timestamp()))
+    market = market_of(seed)
     params = DiscoveryRunParams(max_tokens=100)
     with serve(market, faults=faults, plan=plan, rate_factor=1000.0) as server:
         run, tokens, wallets = run_once(market, server, conninfo, params)

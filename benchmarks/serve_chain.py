@@ -1,4 +1,4 @@
-"""Serves tokens made by hand to a benchmark: `python -m benchmarks.serve_chain TOKENS TRANSACTIONS crowd|pumped`.
+"""Serves tokens made by hand to a benchmark: `python -m benchmarks.serve_chain TOKENS TRANSACTIONS crowd|rush|pumped`.
 
 Says where, as one line of JSON, and goes on until its input ends.
 """
@@ -30,7 +30,10 @@ def main(tokens: int, transactions: int, kind: str) -> None:
     mints = [solana.wallet(f"mint {number}") for number in range(tokens)]
     made = []
     for number, mint in enumerate(mints):
-        trades = pumped(transactions) if kind == "pumped" else crowd(transactions, wallets=2_000)
+        seconds = 1_700 if kind == "rush" else 86_400
+        trades = (
+            pumped(transactions) if kind == "pumped" else crowd(transactions, wallets=2_000, seconds=seconds)
+        )
         part = chain(mint, trades)
         for one in part:
             one.index += 10 * number

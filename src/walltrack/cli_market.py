@@ -19,6 +19,9 @@ from walltrack.scheduler.tasks.discovery_task import SystemClock
 SANDBOX_NOW: Final = datetime(2026, 11, 1, tzinfo=UTC)
 """The moment up to which the sandbox's market is made, so that the same seed is the same market on every day."""
 
+GECKOTERMINAL_PER_MINUTE: Final = 30
+"""Calls that GeckoTerminal grants without a key: the tightest limit, by which the sandbox's are scaled."""
+
 DEMO: Final = "demo data"
 """What every view of the sandbox's data says."""
 
@@ -54,7 +57,9 @@ def market(settings: Settings, *, sandbox: bool, seed: int) -> Iterator[Market]:
         yield Market(settings, SystemClock(), "live market")
         return
     made = generate(seed, now=int(SANDBOX_NOW.timestamp()))
-    with serve(made) as server:
+    # Who sets a higher rate has a plan that grants it.
+    granted = settings.geckoterminal_requests_per_minute / GECKOTERMINAL_PER_MINUTE
+    with serve(made, rate_factor=max(1.0, granted)) as server:
         yield Market(
             sandbox_settings(settings, server.urls),
             FixedClock(SANDBOX_NOW),

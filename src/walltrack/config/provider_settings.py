@@ -1,4 +1,4 @@
-"""Settings of the providers: keys, addresses, rates and bounds. Defaults are those that PROVIDERS.md documents."""
+"""Settings of the providers: keys, addresses, rates and bounds. Defaults are those that docs/providers.md documents."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Addresses of the sandbox's chain: known programs and accounts, and derived ones.
 
-The well-known addresses are those of docs/PROVIDERS.md §7.1, §7.2, §7.6 and §7.7. They are repeated here, and not
+The well-known addresses are those of docs/providers.md. They are repeated here, and not
 imported, so that a fault in the product's own lists shows.
 """
 
@@ -112,7 +112,7 @@ def derived(program: str, *seeds: bytes) -> str:
 
 @lru_cache(maxsize=65_536)
 def token_account(owner: str, mint: str, token_program: str) -> str:
-    """The associated token account (docs/PROVIDERS.md §7.2)."""
+    """The associated token account (docs/providers.md)."""
     return derived(ASSOCIATED, raw(owner), raw(token_program), raw(mint))
 
 

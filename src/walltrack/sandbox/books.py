@@ -1,4 +1,4 @@
-"""What every wallet really did with every token, and the exact position that follows (docs/DESIGN.md §5).
+"""What every wallet really did with every token, and the exact position that follows (docs/how-it-counts.md).
 
 The simulator writes down what it does while it does it: nothing here looks at balances. The convention, spelled out:
 

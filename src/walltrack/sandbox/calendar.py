@@ -6,14 +6,14 @@ import math
 import random
 from typing import Final
 
-# The first slot of epoch 1035 (docs/PROVIDERS.md §2.2), put at 2026-09-15 00:00 UTC. Later slots take 0.4 s.
+# The first slot of epoch 1035 (docs/providers.md), put at 2026-09-15 00:00 UTC. Later slots take 0.4 s.
 _ANCHOR_SLOT: Final = 447_120_000
 _ANCHOR_TIME: Final = 1_789_430_400
 
 EARLIEST_NOW: Final = _ANCHOR_TIME - _ANCHOR_SLOT * 2 // 5 + 100 * 86_400
 """The earliest `now` whose market has slots above 0."""
 
-# Rent rates in lamports per byte and the times from which they hold (docs/PROVIDERS.md §2.5).
+# Rent rates in lamports per byte and the times from which they hold (docs/providers.md).
 _RENT_RATES: Final = ((0, 6960), (1_788_393_600, 6333), (1_790_121_600, 5080))
 _LATER_RENT_RATES: Final = {6960: 6333, 6333: 5080, 5080: 2575}
 

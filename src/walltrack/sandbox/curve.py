@@ -1,4 +1,4 @@
-"""pump.fun: a token's creation, its bonding curve, and its migration (docs/PROVIDERS.md §7.2)."""
+"""pump.fun: a token's creation, its bonding curve, and its migration (docs/providers.md)."""
 
 from __future__ import annotations
 

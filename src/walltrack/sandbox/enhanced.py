@@ -1,4 +1,4 @@
-"""Transactions as Helius' enhanced ones (docs/PROVIDERS.md §1.4)."""
+"""Transactions as Helius' enhanced ones (docs/providers.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instruction data and events of pump.fun and PumpSwap, laid out as in docs/PROVIDERS.md §7.4."""
+"""Instruction data and events of pump.fun and PumpSwap, laid out as in pump-fun/pump-public-docs (2026-05-19)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def trade_event(
     quote: str,
 ) -> bytes:
     """TradeEvent. `reserves`: virtual quote, virtual token, real quote, real token; `fees`: recipient, fee, creator,
-    creator's fee. For a coin with another quote than SOL the SOL fields are 0 (docs/PROVIDERS.md §7.4).
+    creator's fee. For a coin with another quote than SOL the SOL fields are 0 (docs/providers.md).
     """
     recipient, fee, creator, creator_fee = fees
     in_sol = quote == SYSTEM

@@ -1,4 +1,4 @@
-"""Limit and DCA orders: funds in escrow, filled by keepers (Jupiter's programs, docs/PROVIDERS.md §7.1)."""
+"""Limit and DCA orders: funds in escrow, filled by keepers (Jupiter's programs, docs/providers.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transactions as the RPC method `getTransaction` gives them (docs/PROVIDERS.md §2.2, §2.3)."""
+"""Transactions as the RPC method `getTransaction` gives them (docs/providers.md)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def rpc_result(tx: SandboxTransaction, encoding: Encoding) -> dict[str, Any]:
 
 
 def ui_amount(amount: int, decimals: int) -> dict[str, Any]:
-    """A token amount; `uiAmount` of zero is null (docs/PROVIDERS.md §2.3)."""
+    """A token amount; `uiAmount` of zero is null (docs/providers.md)."""
     text = str(amount)
     if decimals:
         digits = text.rjust(decimals + 1, "0")

@@ -32,7 +32,7 @@ PARAMS: Final = {
     "min_profit_pct": 50.0,
     "min_liquidity_usd": 10_000.0,
 }
-"""The default parameters of a discovery run, as docs/DESIGN.md §5 and its stories give them."""
+"""The default parameters of a discovery run, as docs/how-it-counts.md and its stories give them."""
 
 _WINDOW: Final = 1800
 _VOLUME_FACTOR_OF_WASHED: Final = 15.0

@@ -1,6 +1,6 @@
 """What an answer says: a result of the asked type, or which kind of fault.
 
-The forms of errors are those of PROVIDERS.md §1.3 to §1.5 (Helius), §2.4 (public RPC) and §4 (GeckoTerminal).
+The forms of errors are those of docs/providers.md and of captured answers: Helius, a public RPC node, GeckoTerminal.
 """
 
 from __future__ import annotations

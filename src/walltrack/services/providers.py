@@ -49,7 +49,7 @@ class Provider:
 
 
 def helius_rpc(settings: ProviderSettings) -> Provider:
-    """Helius' JSON-RPC. Without a key every call is refused with HTTP 401 (PROVIDERS §1.1, §1.2)."""
+    """Helius' JSON-RPC. Without a key every call is refused with HTTP 401 (docs/providers.md)."""
     return Provider(
         "helius",
         settings.helius_rpc_url,
@@ -60,7 +60,7 @@ def helius_rpc(settings: ProviderSettings) -> Provider:
 
 
 def helius_rest(settings: ProviderSettings) -> Provider:
-    """Helius' Enhanced Transactions (PROVIDERS §1.4), which has a rate of its own and spends the same credits."""
+    """Helius' Enhanced Transactions (docs/providers.md), which has a rate of its own and spends the same credits."""
     return Provider(
         "helius",
         settings.helius_rest_url,
@@ -71,7 +71,7 @@ def helius_rest(settings: ProviderSettings) -> Provider:
 
 
 def solana_rpc(settings: ProviderSettings) -> Provider:
-    """Any Solana RPC (PROVIDERS §2.4)."""
+    """Any Solana RPC (docs/providers.md)."""
     return Provider(
         "solana_rpc",
         settings.solana_rpc_url.get_secret_value(),
@@ -81,7 +81,7 @@ def solana_rpc(settings: ProviderSettings) -> Provider:
 
 
 def dexscreener(settings: ProviderSettings) -> Provider:
-    """DexScreener: feeds and pairs are separate buckets; back off for 10 s at least (PROVIDERS §3)."""
+    """DexScreener: feeds and pairs are separate buckets; back off for 10 s at least (docs/providers.md)."""
     return Provider(
         "dexscreener",
         settings.dexscreener_url,
@@ -94,8 +94,9 @@ def dexscreener(settings: ProviderSettings) -> Provider:
 
 
 def geckoterminal(settings: ProviderSettings) -> Provider:
-    """GeckoTerminal, or CoinGecko's onchain interface, of the same paths, where there is a key (PROVIDERS §4: bursts of
-    four to six pass).
+    """GeckoTerminal, or CoinGecko's onchain interface, of the same paths, where there is a key.
+
+    Bursts of four to six pass (docs/providers.md).
     """
     quotas = {"default": Quota(settings.geckoterminal_requests_per_minute / 60, burst=4)}
     if settings.coingecko_api_key is None:
@@ -115,7 +116,7 @@ def geckoterminal(settings: ProviderSettings) -> Provider:
 
 
 def jupiter(settings: ProviderSettings) -> Provider:
-    """Jupiter: one sliding minute for all its endpoints (PROVIDERS §6)."""
+    """Jupiter: one sliding minute for all its endpoints (docs/providers.md)."""
     return Provider(
         "jupiter",
         settings.jupiter_url,

@@ -13,8 +13,8 @@ _random: Final = secrets.SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When a call is tried again (PROVIDERS §1.5): up to `tries` in all, waiting `first_wait_seconds`, twice that and
-    so on up to `longest_wait_seconds`, each with a jitter of a quarter.
+    """When a call is tried again (docs/providers.md): up to `tries` in all, waiting `first_wait_seconds`, twice that
+    and so on up to `longest_wait_seconds`, each with a jitter of a quarter.
     """
 
     tries: int = 5

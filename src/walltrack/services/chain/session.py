@@ -74,7 +74,7 @@ class Bounds:
     `fresh_for`: what was read to its newest transaction so recently is not asked for newer ones.
     """
 
-    max_pages: int = 2_000
+    max_pages: int = 5_000
     accounts_at_once: int = 16
     null_tries: int = 4
     null_wait: float = 0.5

@@ -1,1 +1,1 @@
-"""DexScreener: which tokens are talked about, and all pools of a token (PROVIDERS §3)."""
+"""DexScreener: which tokens are talked about, and all pools of a token (docs/providers.md)."""

@@ -1,1 +1,1 @@
-"""GeckoTerminal, and CoinGecko's onchain interface of the same paths: pools and candles (PROVIDERS §4)."""
+"""GeckoTerminal, and CoinGecko's onchain interface of the same paths: pools and candles (docs/providers.md)."""

@@ -1,1 +1,1 @@
-"""Jupiter: tokens that trend or trade most (PROVIDERS §6)."""
+"""Jupiter: tokens that trend or trade most (docs/providers.md)."""
