@@ -28,7 +28,7 @@ BATCH: Final = 100
 """Transactions that are asked for in one request by signatures."""
 
 PER_100: Final = 10
-"""Credits of 100 transactions by history, begun hundreds counted whole (PROVIDERS §1.2)."""
+"""Credits of 100 transactions by history, begun hundreds counted whole (docs/providers.md)."""
 
 TRANSACTIONS_PER_TRADE: Final = 1.03
 """Successful transactions that name a mint, for each trade that the market counts: some move it without a trade."""
@@ -48,7 +48,7 @@ are those of the launch, which leaves the counted day within the LAUNCH_RUSH_SEC
 LAUNCH_RUSH_SECONDS: Final = 6 * 3600
 
 FAILED_SHARE: Final = 0.15
-"""Part of all signatures whose transaction failed: 6 to 23 % (PROVIDERS §1.4)."""
+"""Part of all signatures whose transaction failed: 6 to 23 % (docs/providers.md)."""
 
 EARLY_SHARE: Final = 0.5
 """Part of a tape that lies in an early window as long as a tenth of the token's age; a shorter one holds less."""

@@ -1,4 +1,4 @@
-"""Where an owner's tokens of a mint are kept: the associated token account (PROVIDERS §7.2), and odd ones."""
+"""Where an owner's tokens of a mint are kept: the associated token account (docs/providers.md), and odd ones."""
 
 from __future__ import annotations
 

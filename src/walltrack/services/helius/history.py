@@ -1,4 +1,4 @@
-"""getTransactionsForAddress (PROVIDERS §1.3): an address's successful transactions, oldest first, in pages."""
+"""getTransactionsForAddress (docs/providers.md): an address's successful transactions, oldest first, in pages."""
 
 from __future__ import annotations
 

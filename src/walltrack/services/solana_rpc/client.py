@@ -1,4 +1,4 @@
-"""Any Solana node, by its standard JSON-RPC methods (PROVIDERS §2; solana.com/docs/rpc)."""
+"""Any Solana node, by its standard JSON-RPC methods (docs/providers.md; solana.com/docs/rpc)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIGNATURES_PAGE: Final = 1000
 LARGEST_BATCH: Final = 100
 COMMITMENT: Final = "finalized"
 NEWEST_VERSION: Final = 1
-"""Of transactions; a reader that allows only 0 gets error -32015 or loses data (PROVIDERS §2.2)."""
+"""Of transactions; a reader that allows only 0 gets error -32015 or loses data (docs/providers.md)."""
 
 _END_OF_TIME: Final = 4_102_444_800
 _ACCOUNT_HEAD: Final = 166  # bytes that tell a mint from a token account
