@@ -43,13 +43,15 @@ from walltrack.cli_progress import bars
 from walltrack.cli_providers import providers_app, pumps, sandbox_command
 from walltrack.cli_records import WALLET_COLUMNS, run_details, run_record, wallet_record
 from walltrack.cli_running import FAILED, Commands, print_json, with_database
-from walltrack.cli_tables import Screen
+from walltrack.cli_tables import DEMO, Screen
 from walltrack.config.settings import load_settings, show_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import (
     migrate,
 )
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
+from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
 from walltrack.discovery.early_buyers import explain
@@ -139,6 +141,7 @@ def discover(
                     database,
                     place.clock,
                     description=place.description,
+                    demo=place.demo,
                     mints=mint or (),
                 )
             ended = await run_discovery_task(
@@ -195,17 +198,21 @@ def runs_show(
     write = exporter(export, WALLET_COLUMNS) if export is not None else None
 
     async def read(database: Database) -> Any:
-        return await _read_run(database, run_id)
+        found = await _read_run(database, run_id)
+        refusals = await RunListingRepository(database).get_refusals(run_id)
+        return found, refusals, await ProviderRepository(database).usage_of_run(run_id)
 
-    run, tokens, wallets = with_database(read)
+    (run, tokens, wallets), refusals, usage = with_database(read)
     if write is not None:
         write([wallet_record(wallet) for wallet in wallets])
     if json:
-        print_json(run_details(run, tokens, wallets))
+        print_json(run_details(run, tokens, wallets) | {"left_out": refusals, "usage": usage})
     else:
         screen = Screen()
         screen.run(run, tokens)
+        screen.usage(usage)
         screen.tokens(tokens)
+        screen.refusals(refusals)
         screen.wallets(wallets)
 
 
@@ -258,7 +265,8 @@ def wallets_show(address: str, json: AsJson = False) -> None:
         print_json({"wallet": wallet, "found": records})
     else:
         screen = Screen()
-        screen.say(f"Wallet {address}: {wallet.runs} runs, {wallet.sources} tokens")
+        demo = f" ({DEMO})" if wallet.demo else ""
+        screen.say(f"Wallet {address}{demo}: {wallet.runs} runs, {wallet.sources} tokens")
         screen.wallets(found, of_one_wallet=True)
 
 

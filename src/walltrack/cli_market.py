@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from walltrack.cli_tables import DEMO
 from walltrack.config.settings import Settings
 from walltrack.discovery.pipeline import Clock
 from walltrack.sandbox.market import generate
@@ -21,9 +22,6 @@ SANDBOX_NOW: Final = datetime(2026, 11, 1, tzinfo=UTC)
 
 GECKOTERMINAL_PER_MINUTE: Final = 30
 """Calls that GeckoTerminal grants without a key: the tightest limit, by which the sandbox's are scaled."""
-
-DEMO: Final = "demo data"
-"""What every view of the sandbox's data says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,7 @@ class Market:
     settings: Settings
     clock: Clock
     description: str
+    demo: bool = False
 
 
 def has_keys(settings: Settings) -> bool:
@@ -64,6 +63,7 @@ def market(settings: Settings, *, sandbox: bool, seed: int) -> Iterator[Market]:
             sandbox_settings(settings, server.urls),
             FixedClock(SANDBOX_NOW),
             f"sandbox, seed {seed} ({DEMO})",
+            demo=True,
         )
 
 

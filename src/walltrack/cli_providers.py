@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from walltrack.cli_market import DEMO, Market, market, sandbox_environment
+from walltrack.cli_market import Market, market, sandbox_environment
 from walltrack.cli_options import (
     AsJson,
     MaxTokenAgeHours,
@@ -21,7 +21,7 @@ from walltrack.cli_options import (
     params_of,
 )
 from walltrack.cli_running import print_json, tell, with_database
-from walltrack.cli_tables import Screen, moment
+from walltrack.cli_tables import DEMO, Screen, moment
 from walltrack.config.settings import load_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.provider_repo import ProviderRepository

@@ -53,6 +53,7 @@ def run_record(run: DiscoveryRun) -> dict[str, Any]:
         "trigger_type": run.trigger_type.value,
         "triggered_by": run.triggered_by,
         "token_source": run.token_source,
+        "demo": run.demo,
         "code_version": run.code_version,
         "parameters": run.params.model_dump(),
         "counts": {

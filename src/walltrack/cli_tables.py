@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from walltrack.data.supabase.repositories.provider_repo import ProviderUsage
 from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunWallet,
@@ -19,6 +20,7 @@ from walltrack.discovery.models import (
     RunPage,
     RunStatus,
     RunToken,
+    TokenRefusal,
     WalletPage,
 )
 
@@ -28,6 +30,9 @@ STATUS_STYLES = {
     RunStatus.CANCELLED: "yellow",
     RunStatus.RUNNING: "cyan",
 }
+
+DEMO = "demo data"
+"""What every view of a made-up market's data says."""
 
 PIPE_WIDTH = 400
 """Columns of output that is no terminal: enough for every table without folding."""
@@ -56,7 +61,8 @@ class Screen:
     def run(self, run: DiscoveryRun, tokens: Sequence[RunToken] = ()) -> None:
         """A run; with its tokens, also what reading them cost."""
         style = STATUS_STYLES[run.status]
-        self.console.print(f"Run {run.id}  [{style}]{run.status.value}[/]", soft_wrap=True)
+        demo = f"  ({DEMO})" if run.demo else ""
+        self.console.print(f"Run {run.id}  [{style}]{run.status.value}[/]{demo}", soft_wrap=True)
         rows = [
             ("started", moment(run.started_at)),
             ("took", f"{run.duration_seconds:.1f} s" if run.completed_at else "not ended"),
@@ -100,6 +106,22 @@ class Screen:
         self.console.print(table)
         if len(wallets) > most:
             self.say(f"and {len(wallets) - most} more: use --json or --export, or pipe the output")
+
+    def refusals(self, refusals: Sequence[TokenRefusal]) -> None:
+        """Tokens that the market listed and the run left out."""
+        if refusals:
+            self.say(f"{len(refusals)} listed tokens were left out:")
+            names = ("token", "symbol", "reason")
+            self.rows(names, [(self.address(r.mint), r.name, r.reason) for r in refusals])
+
+    def usage(self, usage: Sequence[ProviderUsage]) -> None:
+        """What a run used of each provider."""
+        if usage:
+            rows = [
+                (u.provider, f"{u.requests:,}", f"{u.credits:,}", f"{u.errors:,}", u.stopped_reason or "")
+                for u in usage
+            ]
+            self.rows(("provider", "requests", "credits", "failed tries", "stopped because"), rows)
 
     def tokens(self, tokens: Sequence[RunToken]) -> None:
         names = ("token", "outcome", "launch", "events", "wallets", "early", "found", "reason")
@@ -169,7 +191,7 @@ class Screen:
 
     def wallet_list(self, page: WalletPage) -> None:
         table = self._table(
-            ("wallet", "first seen", "last seen", "runs", "tokens", "best %", "realized SOL"),
+            ("wallet", "first seen", "last seen", "runs", "tokens", "best %", "realized SOL", ""),
             right=range(3, 7),
         )
         for wallet in page.wallets:
@@ -181,6 +203,7 @@ class Screen:
                 str(wallet.sources),
                 "" if wallet.best_realized_pct is None else f"{wallet.best_realized_pct:,.1f}",
                 "" if wallet.total_realized_pnl_sol is None else sol(wallet.total_realized_pnl_sol),
+                DEMO if wallet.demo else "",
             )
         self.console.print(table)
         self._paging(len(page.wallets), page.total, "wallets", page.next_cursor)

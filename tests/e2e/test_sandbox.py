@@ -70,6 +70,10 @@ def test_a_run_finds_exactly_the_true_wallets_and_the_next_one_pays_next_to_noth
 ) -> None:
     first = discover(walltrack, at)
     assert found(first) == true_wallets(market)
+    shown = walltrack.json("runs", "show", first["run"]["id"])
+    assert {r["mint"] for r in shown["left_out"]}.isdisjoint({t["mint"] for t in shown["tokens"]})
+    used = {u["provider"]: u["credits"] for u in shown["usage"]}
+    assert used["helius"] == server.credits_used(KEY)
     paid = server.credits_used(KEY)
     second = discover(walltrack, at)
     assert found(second) == true_wallets(market)
@@ -164,6 +168,23 @@ def test_providers_are_checked_with_their_keys_masked(walltrack: CommandLine, at
     assert KEY not in done.stdout + done.stderr
     refused = walltrack("providers", "check", **(at | {"HELIUS_API_KEY": "wrong-key-0123456789abcdef"}))
     assert refused.returncode == 1
+
+
+def test_every_view_of_a_made_up_market_says_demo_data(walltrack: CommandLine) -> None:
+    done = walltrack("discover", "--sandbox", "--max-tokens", "1", **UNLIMITED)
+    assert done.returncode == 0, done.stderr
+    (run,) = walltrack.json("runs", "list")["runs"]
+    address = walltrack.json("runs", "show", run["id"])["wallets"][0]["wallet_address"]
+    views = [
+        done,
+        walltrack("runs", "list"),
+        walltrack("runs", "show", run["id"]),
+        walltrack("wallets", "list"),
+        walltrack("wallets", "show", address),
+        walltrack("pumps", "--sandbox", **UNLIMITED),
+        walltrack("providers", "check", "--sandbox", **UNLIMITED),
+    ]
+    assert [view.args for view in views if "demo data" not in view.stdout] == []
 
 
 def everything_stored(connection: psycopg.Connection[Any]) -> str:

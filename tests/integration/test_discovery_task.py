@@ -59,6 +59,7 @@ class Given:
     warnings: Sequence[str] = field(default_factory=list)
 
     at_once: int = 1
+    demo: bool = True
 
     @asynccontextmanager
     async def opened(self, run_id: UUID) -> AsyncIterator[Given]:
@@ -223,6 +224,7 @@ def test_what_was_left_out_forecast_and_paid_is_stored_with_the_run(
             second: Unmeasurable("budget: 0 of 10 credits left"),
         }
         ended = await run(database, Given(outcomes))
+        assert ended.demo
         assert ended.forecast == ReadingCost(4, 60)
         assert await RunListingRepository(database).get_refusals(ended.id) == [
             TokenRefusal("washed mint", "Washed", "5 buyers for 1,000 trades")

@@ -90,6 +90,7 @@ class DiscoveryRun(BaseModel):
     trigger_type: TriggerType
     triggered_by: str | None = None
     token_source: str | None = None
+    demo: bool = False
     code_version: str | None = None
 
     params: DiscoveryRunParams = Field(default_factory=DiscoveryRunParams)
@@ -253,7 +254,10 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class WalletRecord:
-    """A wallet over all runs. `sources` counts the tokens on which it was found."""
+    """A wallet over all runs. `sources` counts the tokens on which it was found.
+
+    `demo`: only runs on a made-up market found it.
+    """
 
     address: str
     first_seen_at: datetime
@@ -262,6 +266,7 @@ class WalletRecord:
     sources: int
     best_realized_pct: Decimal | None = None
     total_realized_pnl_sol: Decimal | None = None
+    demo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

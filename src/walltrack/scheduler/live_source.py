@@ -55,9 +55,11 @@ class LiveMarket:
         clock: Clock,
         *,
         description: str,
+        demo: bool = False,
         mints: Sequence[str] = (),
     ) -> None:
         self.description = description
+        self.demo = demo
         self._settings = settings
         self._database = database
         self._clock = clock

@@ -43,6 +43,10 @@ class TokenSourceOf(Protocol):
     def description(self) -> str:
         """What the run's record calls the source."""
 
+    @property
+    def demo(self) -> bool:
+        """Whether the market is made up."""
+
     def opened(self, run_id: UUID) -> AbstractAsyncContextManager[TokenSource]:
         """The source for one run."""
 
@@ -82,6 +86,7 @@ async def run_discovery_task(
         started_at=started_at,
         lease_expires_at=started_at + TOKEN_LEASE,
         token_source=source.description,
+        demo=source.demo,
         code_version=CODE_VERSION,
         claimed_by=f"process {os.getpid()} on {platform.node()}",
     )

@@ -17,6 +17,7 @@ class TapeFiles:
 
     def __init__(self, folder: Path, contents: TapeFolder) -> None:
         self.description = f"files: {folder}"
+        self.demo = False
         self.warnings: Sequence[str] = contents.warnings
         self._tapes = contents.tapes
 

@@ -14,4 +14,5 @@ ALTER TABLE discovery_runs
     DROP COLUMN sol_prices,
     DROP COLUMN forecast_credits,
     DROP COLUMN forecast_requests,
-    DROP COLUMN max_credits;
+    DROP COLUMN max_credits,
+    DROP COLUMN demo;

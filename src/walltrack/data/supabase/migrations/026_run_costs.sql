@@ -2,6 +2,8 @@
 -- prices by which it valued stablecoins.
 
 ALTER TABLE discovery_runs
+    -- Of a made-up market: every view of it says so.
+    ADD COLUMN demo BOOLEAN NOT NULL DEFAULT FALSE,
     ADD COLUMN max_credits BIGINT CHECK (max_credits >= 0),
     ADD COLUMN forecast_requests BIGINT,
     ADD COLUMN forecast_credits BIGINT,

@@ -39,10 +39,10 @@ from walltrack.discovery.models import (
 
 _CREATE: Final = sql.SQL("""
     INSERT INTO discovery_runs (
-        id, started_at, trigger_type, triggered_by, token_source, code_version, claimed_by, lease_expires_at,
+        id, started_at, trigger_type, triggered_by, token_source, demo, code_version, claimed_by, lease_expires_at,
         {columns}
     ) VALUES (
-        %(id)s, %(started_at)s, %(trigger_type)s, %(triggered_by)s, %(token_source)s, %(code_version)s,
+        %(id)s, %(started_at)s, %(trigger_type)s, %(triggered_by)s, %(token_source)s, %(demo)s, %(code_version)s,
         %(claimed_by)s, %(lease_expires_at)s, {values}
     ) RETURNING *
 """).format(
@@ -146,6 +146,7 @@ class DiscoveryRepository:
         started_at: datetime,
         lease_expires_at: datetime,
         token_source: str | None = None,
+        demo: bool = False,
         code_version: str | None = None,
         claimed_by: str | None = None,
     ) -> DiscoveryRun:
@@ -156,6 +157,7 @@ class DiscoveryRepository:
             "trigger_type": trigger_type.value,
             "triggered_by": storable(triggered_by),
             "token_source": storable(token_source),
+            "demo": demo,
             "code_version": storable(code_version),
             "claimed_by": storable(claimed_by),
             "lease_expires_at": aware(lease_expires_at),

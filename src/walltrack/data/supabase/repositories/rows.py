@@ -44,6 +44,7 @@ def run_from_row(row: Row) -> DiscoveryRun:
         trigger_type=TriggerType(row["trigger_type"]),
         triggered_by=row["triggered_by"],
         token_source=row["token_source"],
+        demo=row["demo"],
         code_version=row["code_version"],
         # Not validated: history stays readable when bounds change.
         params=DiscoveryRunParams.model_construct(**given),

@@ -21,11 +21,12 @@ from walltrack.discovery.models import DiscoveryRun, DiscoveryRunWallet, WalletP
 # A position that several runs found is one position: of each token the newest finding counts.
 _RECORD: Final = sql.SQL("""
     SELECT wallet.address, wallet.first_seen_at, wallet.last_seen_at,
-           found.runs, found.sources, newest.best_realized_pct, newest.total_realized_pnl_sol
+           found.runs, found.sources, found.demo, newest.best_realized_pct, newest.total_realized_pnl_sol
     FROM wallet
     CROSS JOIN LATERAL (
-        SELECT count(DISTINCT run_id) AS runs, count(DISTINCT source_token) AS sources
-        FROM discovery_run_wallets WHERE wallet_address = wallet.address
+        SELECT count(DISTINCT run_id) AS runs, count(DISTINCT source_token) AS sources, bool_and(run.demo) AS demo
+        FROM discovery_run_wallets finding JOIN discovery_runs run ON run.id = finding.run_id
+        WHERE wallet_address = wallet.address
     ) found
     CROSS JOIN LATERAL (
         SELECT max(realized_pct) AS best_realized_pct, sum(realized_pnl_sol) AS total_realized_pnl_sol
@@ -116,4 +117,5 @@ def _record(row: Mapping[str, Any]) -> WalletRecord:
         sources=row["sources"],
         best_realized_pct=row["best_realized_pct"],
         total_realized_pnl_sol=row["total_realized_pnl_sol"],
+        demo=bool(row["demo"]),
     )
