@@ -164,7 +164,8 @@ def sandbox_command(
 
 def _http(place: Market, database: Database) -> Http:
     rows = ProviderRepository(database)
-    return Http(quotas=rows, meter=Meter(None, rows), bounds=HttpBounds.of(place.settings))
+    meter = Meter() if place.demo else Meter(None, rows)  # what a made-up market takes is nobody's spending
+    return Http(quotas=rows, meter=meter, bounds=HttpBounds.of(place.settings))
 
 
 def _pct(change: float | None) -> str:

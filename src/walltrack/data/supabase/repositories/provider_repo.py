@@ -44,9 +44,11 @@ _OF_RUN: Final = """
 """
 
 _OF_MONTH: Final = """
-    SELECT provider, sum(requests)::int8 AS requests, sum(credits)::int8 AS credits, sum(errors)::int8 AS errors,
-           NULL AS stopped_reason
-    FROM provider_usage WHERE month = %s GROUP BY provider ORDER BY provider
+    SELECT used.provider, sum(used.requests)::int8 AS requests, sum(used.credits)::int8 AS credits,
+           sum(used.errors)::int8 AS errors, NULL AS stopped_reason
+    FROM provider_usage used LEFT JOIN discovery_runs run ON run.id = used.run_id
+    WHERE used.month = %s AND run.demo IS NOT TRUE
+    GROUP BY used.provider ORDER BY used.provider
 """
 
 
@@ -121,7 +123,10 @@ class ProviderRepository:
         return [ProviderUsage(**row) for row in rows]
 
     async def usage_of_month(self, moment: datetime) -> list[ProviderUsage]:
-        """What was used in the month (UTC) of a moment, by runs that are still stored and outside of runs."""
+        """What was used in the month (UTC) of a moment, by runs that are still stored and outside of runs.
+
+        Runs on a made-up market do not count.
+        """
         month = moment.astimezone(UTC).date().replace(day=1)
         async with self._database.transaction() as connection:
             rows = await (await connection.execute(_OF_MONTH, (month,))).fetchall()
