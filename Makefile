@@ -34,7 +34,7 @@ format: $(READY)  ## Put the code in its format
 	$(BIN)/ruff check --fix .
 
 test: lint  ## Run lint and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(READY)  ## Print the figures that the project promises
 	$(BIN)/python -m benchmarks

@@ -33,6 +33,7 @@ from walltrack.services.checks import ProviderCheck, check_providers
 from walltrack.services.http import Http
 from walltrack.services.markets import LiveMarkets
 from walltrack.services.metering import Meter
+from walltrack.services.retries import RetryPolicy
 from walltrack.services.wire import HttpBounds
 
 providers_app = typer.Typer(help="Providers and keys.", no_args_is_help=True)
@@ -165,7 +166,8 @@ def sandbox_command(
 def _http(place: Market, database: Database) -> Http:
     rows = ProviderRepository(database)
     meter = Meter() if place.demo else Meter(None, rows)  # what a made-up market takes is nobody's spending
-    return Http(quotas=rows, meter=meter, bounds=HttpBounds.of(place.settings))
+    retries = RetryPolicy(tries=place.settings.http_tries)
+    return Http(quotas=rows, meter=meter, bounds=HttpBounds.of(place.settings), retries=retries)
 
 
 def _pct(change: float | None) -> str:

@@ -74,5 +74,7 @@ def _server(open_folder: Path) -> Iterator[CommandLine]:
 def walltrack(_server: CommandLine) -> CommandLine:
     """The command line over empty tables."""
     with _server.sql() as connection:
-        connection.execute("TRUNCATE discovery_runs, wallets CASCADE")
+        connection.execute(
+            "TRUNCATE discovery_runs, wallets, tape_streams, provider_methods, sol_prices CASCADE"
+        )
     return _server

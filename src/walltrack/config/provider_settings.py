@@ -157,6 +157,13 @@ class ProviderSettings(BaseSettings):
         alias="WALLTRACK_HTTP_MAX_BODY_MB",
         description="largest answer in MiB, unpacked",
     )
+    http_tries: int = Field(
+        5,
+        ge=1,
+        le=5,
+        alias="WALLTRACK_HTTP_TRIES",
+        description="tries of a call that fails for the moment, waiting longer after each",
+    )
 
     @field_validator("helius_api_key", "jupiter_api_key", "coingecko_api_key")
     @classmethod

@@ -34,6 +34,7 @@ from walltrack.services.helius import HeliusHistory
 from walltrack.services.http import Http
 from walltrack.services.markets import LiveMarkets
 from walltrack.services.metering import Meter
+from walltrack.services.retries import RetryPolicy
 from walltrack.services.sol_prices import SolPrices
 from walltrack.services.solana_rpc import SolanaRpc
 from walltrack.services.wire import HttpBounds
@@ -71,7 +72,10 @@ class LiveMarket:
         settings = self._settings
         provider_rows = ProviderRepository(self._database)
         meter = Meter(run_id, provider_rows)
-        async with Http(quotas=provider_rows, meter=meter, bounds=HttpBounds.of(settings)) as http:
+        retries = RetryPolicy(tries=settings.http_tries)
+        async with Http(
+            quotas=provider_rows, meter=meter, bounds=HttpBounds.of(settings), retries=retries
+        ) as http:
             history = None
             rpc = SolanaRpc(http, providers.solana_rpc(settings))
             if settings.helius_api_key is not None:
