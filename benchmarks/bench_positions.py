@@ -3,7 +3,7 @@
 Every measurement runs in a process of its own, whose peak memory (ru_maxrss: interpreter, polars and the tape
 itself included) is printed. Tapes are synthetic: wallets of a heavy tail, trades interleaved, a price that rises by
 a random walk, some transfers, sells of more than is held, a few bots with tens of thousands of trades; signatures
-are 64 random bytes. Targets (issue 2): 1 M trades <= 1.0 s; 5 M <= 6 s and <= 1.5 GB.
+are 64 random bytes. Targets: 1 M trades <= 1.0 s; 5 M <= 6 s and <= 1.5 GB.
 """
 
 from __future__ import annotations
