@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -216,3 +218,27 @@ def test_a_planted_key_is_in_nothing_that_the_system_wrote(
     assert "run_id" in shown or "completed" in shown
     assert KEY not in shown
     assert KEY.encode().hex() not in shown
+
+
+def test_a_served_sandbox_is_used_by_other_processes_until_it_is_stopped(
+    walltrack: CommandLine, tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth.json"
+    process = walltrack.start("sandbox", "--size", "3200", "--port", "0", "--truth", truth)
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        assert "demo data" in lines[0]
+        lines = [process.stdout.readline() for _ in range(8)]
+        at = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+        done = walltrack("pumps", "--json", **(at | UNLIMITED | ONE_TRY))
+        assert done.returncode == 0, done.stderr
+        listed = json.loads(done.stdout)
+        mints = {token["mint"] for token in json.loads(truth.read_bytes())["tokens"]}
+        assert {token["mint"] for token in listed["pumped"] + listed["refused"]} & mints
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
+    finally:
+        process.kill()
+        process.communicate()
