@@ -7,6 +7,7 @@ lies under a home folder, stands under /var/lib/walltrack instead.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -119,7 +120,7 @@ def socket_folder(folder: ServerFolder, user: ServerUser) -> Path:
         short = SYSTEM_FOLDER if os.geteuid() == 0 else Path("/tmp")  # noqa: S108
         path = short / f"walltrack-{user.uid}-{name}"
         if os.geteuid() == 0 and not SYSTEM_FOLDER.exists():
-            SYSTEM_FOLDER.mkdir(parents=True)
+            SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
             SYSTEM_FOLDER.chmod(0o755)
     private_folder(path, user)
     return path
@@ -228,16 +229,22 @@ def _name(uid: int | None) -> str:
 
 
 def _make_server_user() -> pwd.struct_passwd:
-    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_USER]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
+    """Make the system user, one process at a time: useradd gives up where another holds its lock."""
+    SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
+    SYSTEM_FOLDER.chmod(0o755)
+    with (SYSTEM_FOLDER / ".user.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             return pwd.getpwnam(SERVER_USER)  # another process made it meanwhile
         except KeyError:
+            pass
+        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_USER]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
             raise WallTrackError(
                 f"the embedded database cannot run as root, and its user {SERVER_USER} could not be made: {said}; "
                 "run WallTrack as another user, or set DATABASE_URL"
             ) from None
-    return pwd.getpwnam(SERVER_USER)
+        return pwd.getpwnam(SERVER_USER)
