@@ -237,7 +237,7 @@ def runs_stats(
 
 @wallets_app.command("list")
 def wallets_list(limit: Limit = 50, cursor: Cursor = None, json: AsJson = False) -> None:
-    """Wallets found so far, last seen first."""
+    """Wallets found so far, the last found for the first time first."""
 
     async def page(database: Database) -> Any:
         return await WalletRepository(database).get_wallets(limit=limit, cursor=cursor)

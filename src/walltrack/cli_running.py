@@ -23,7 +23,6 @@ from walltrack.data.supabase.migrate import (
 from walltrack.discovery.errors import BadInputError, WallTrackError
 from walltrack.services.files.export import as_json
 
-DONE: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130

@@ -119,9 +119,8 @@ def socket_folder(folder: ServerFolder, user: ServerUser) -> Path:
         # Not $TMPDIR: every process must come to the same folder. One that somebody else made is refused below.
         short = SYSTEM_FOLDER if os.geteuid() == 0 else Path("/tmp")  # noqa: S108
         path = short / f"walltrack-{user.uid}-{name}"
-        if os.geteuid() == 0 and not SYSTEM_FOLDER.exists():
-            SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
-            SYSTEM_FOLDER.chmod(0o755)
+        if os.geteuid() == 0:
+            _make_system_folder()
     private_folder(path, user)
     return path
 
@@ -171,8 +170,7 @@ def _copied(install: Path) -> Path:
     name = hashlib.sha256(f"{server.st_size}-{server.st_mtime_ns}".encode()).hexdigest()[:12]
     target = SYSTEM_FOLDER / f"{install.name}-{name}"
     if not target.exists():
-        SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
-        SYSTEM_FOLDER.chmod(0o755)
+        _make_system_folder()
         with tempfile.TemporaryDirectory(dir=SYSTEM_FOLDER, prefix=".copy-") as folder:
             copy = Path(folder) / "copy"
             shutil.copytree(install, copy / package.name / install.name, symlinks=True)
@@ -228,10 +226,15 @@ def _name(uid: int | None) -> str:
         return f"user {uid}"
 
 
-def _make_server_user() -> pwd.struct_passwd:
-    """Make the system user, one process at a time: useradd gives up where another holds its lock."""
+def _make_system_folder() -> None:
+    """Root's folder for what the server's user has to reach; several processes may come to make it at once."""
     SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
     SYSTEM_FOLDER.chmod(0o755)
+
+
+def _make_server_user() -> pwd.struct_passwd:
+    """Make the system user, one process at a time: useradd gives up where another holds its lock."""
+    _make_system_folder()
     with (SYSTEM_FOLDER / ".user.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
