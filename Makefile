@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-sandbox lock clean
+.PHONY: help setup run test lint format bench bench-sandbox bench-quality lock clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
 
 setup: $(READY)  ## Make .venv with the locked, hash-checked dependencies
 
@@ -41,6 +41,9 @@ bench: $(READY)  ## Print the figures that the project promises
 
 bench-sandbox: $(READY)  ## Print what runs find on 20 sandbox markets against their truth
 	$(BIN)/python -m benchmarks.sandbox
+
+bench-quality: $(READY)  ## Print how flags, profiles and scores stand to the sandbox's truth
+	$(BIN)/python -m benchmarks.quality
 
 lock: $(READY)  ## Write the requirements locks anew from the .in files
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \

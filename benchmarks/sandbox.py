@@ -74,9 +74,8 @@ class Tally:
         )
 
 
-def run_once(
-    market: Market, server: SandboxServer, conninfo: str, params: DiscoveryRunParams
-) -> tuple[DiscoveryRun, list[RunToken], list[DiscoveryRunWallet]]:
+def settings_of(server: SandboxServer, conninfo: str) -> Settings:
+    """Settings that know no rate: what is measured here is not speed."""
     parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
     host = parts.pop("host")
     url = f"postgresql://{parts['user']}@/{parts['dbname']}?host={host}&port={parts['port']}"
@@ -88,12 +87,26 @@ def run_once(
         "geckoterminal_requests_per_minute": 60_000.0,
         "jupiter_requests_per_minute": 60_000.0,
     }
-    settings = sandbox_settings(Settings(), server.urls).model_copy(update=fast)
+    return sandbox_settings(Settings(), server.urls).model_copy(update=fast)
+
+
+def run_once(
+    server: SandboxServer, conninfo: str, params: DiscoveryRunParams, *, most_histories: int = 0
+) -> tuple[DiscoveryRun, list[RunToken], list[DiscoveryRunWallet]]:
+    settings = settings_of(server, conninfo)
 
     async def whole() -> tuple[DiscoveryRun, list[RunToken], list[DiscoveryRunWallet]]:
         async with Database(settings) as database:
-            source = LiveMarket(settings, database, FixedClock(SANDBOX_NOW), description="benchmark")
-            run = await run_discovery_task(params, source=source, database=database)
+            source = LiveMarket(
+                settings, database, FixedClock(SANDBOX_NOW), description="benchmark", demo=True
+            )
+            run = await run_discovery_task(
+                params,
+                source=source,
+                database=database,
+                clock=FixedClock(SANDBOX_NOW),
+                most_histories=most_histories,
+            )
             tokens = await RunTokenRepository(database).get_run_tokens(run.id)
             return run, tokens, await DiscoveryRepository(database).get_run_wallets(run.id)
 
@@ -102,12 +115,12 @@ def run_once(
 
 def measure(tally: Tally, seed: int, conninfo: str, *, faults: Faults, plan: str, again: bool) -> None:
     market = market_of(seed)
-    params = DiscoveryRunParams(max_tokens=100)
+    params = DiscoveryRunParams(max_tokens=100, profile_immediately=False)
     with serve(market, faults=faults, plan=plan, rate_factor=1000.0) as server:
-        run, tokens, wallets = run_once(market, server, conninfo, params)
+        run, tokens, wallets = run_once(server, conninfo, params)
         spent = server.credits_used()
         if again:
-            run_once(market, server, conninfo, params)
+            run_once(server, conninfo, params)
             tally.second_run += server.credits_used() - spent
     truth = market.truth
     true: Found = {(one["mint"], one["wallet"]) for one in truth["qualified"]}

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from walltrack.cli_tables import DEMO
 from walltrack.config.settings import Settings
-from walltrack.discovery.pipeline import Clock
+from walltrack.discovery.clock import Clock
 from walltrack.sandbox.market import generate
 from walltrack.sandbox.server import SANDBOX_KEY, Urls, serve
 from walltrack.scheduler.tasks.discovery_task import SystemClock

@@ -51,6 +51,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of
 Limit = Annotated[int, typer.Option(min=1, max=500, help="Rows of a page.")]
 Cursor = Annotated[str | None, typer.Option(help="Where the page before ended.")]
 Export = Annotated[Path | None, typer.Option(help="Also write the wallets: .csv, .parquet or .json.")]
+AllWallets = Annotated[bool, typer.Option("--all", help="Show the excluded wallets too.")]
 Sandbox = Annotated[
     bool, typer.Option("--sandbox", help="Take the sandbox market (demo data), also where there is a key.")
 ]

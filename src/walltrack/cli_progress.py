@@ -12,13 +12,14 @@ from walltrack.discovery.models import TokenStatus
 
 
 class Bars:
-    """Two bars: the files that are read, and the tokens of the run."""
+    """Bars for the files that are read, the tokens of the run, and the wallets that are profiled."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._wallets = 0
         self._files: TaskID | None = None
         self._tokens: TaskID | None = None
+        self._profiles: TaskID | None = None
 
     def bytes_read(self, done: int, total: int) -> None:
         if self._files is None:
@@ -34,6 +35,13 @@ class Bars:
             self._bars.update(
                 self._tokens, advance=1, description=f"measuring tokens, {self._wallets} wallets"
             )
+
+    def wallets_listed(self, wallets: int) -> None:
+        self._profiles = self._bars.add_task("profiling wallets", total=wallets)
+
+    def wallet_profiled(self, wallet: str) -> None:
+        if self._profiles is not None:
+            self._bars.update(self._profiles, advance=1)
 
 
 @contextmanager

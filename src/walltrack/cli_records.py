@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from walltrack.discovery.models import DiscoveryRun, DiscoveryRunWallet, RunToken
+from walltrack.data.supabase.repositories.run_standing_repo import Standing
+from walltrack.discovery.models import DiscoveryRun, DiscoveryRunWallet, RunToken, WalletRecord
 
 WALLET_COLUMNS: Final = (
     "wallet_address",
@@ -28,18 +29,64 @@ WALLET_COLUMNS: Final = (
     "completeness",
     "flags",
     "signatures",
+    "initial_score",
+    "score",
+    "status",
+    "status_reason",
+)
+
+LISTED_COLUMNS: Final = (
+    "address",
+    "score",
+    "score_version",
+    "status",
+    "status_reason",
+    "flags",
+    "closed_positions",
+    "last_active_at",
+    "profiled_at",
+    "first_seen_at",
+    "last_seen_at",
+    "runs",
+    "sources",
+    "best_realized_pct",
+    "total_realized_pnl_sol",
+    "listed",
+    "note",
+    "demo",
 )
 
 
-def wallet_record(wallet: DiscoveryRunWallet) -> dict[str, Any]:
-    """A found wallet under `WALLET_COLUMNS`. Decimals stay exact; a row of an earlier version has no figures."""
+Standings = Mapping[str, Standing]
+"""What is known of a run's wallets today, by address."""
+
+UNKNOWN: Final = Standing()
+
+
+def wallet_record(wallet: DiscoveryRunWallet, standings: Standings) -> dict[str, Any]:
+    """A found wallet under `WALLET_COLUMNS`. Decimals stay exact; a row of an earlier version has no figures.
+
+    `initial_score` is the run's own; score and status are today's.
+    """
     figures = dict.fromkeys(WALLET_COLUMNS) if wallet.found is None else asdict(wallet.found)
+    standing = standings.get(wallet.wallet_address, UNKNOWN)
     figures |= {
         "wallet_address": wallet.wallet_address,
         "source_token": wallet.source_token,
         "is_new": wallet.is_new,
+        "initial_score": wallet.initial_score,
+        "score": standing.score,
+        "status": standing.status,
+        "status_reason": standing.reason,
     }
     return {name: figures[name] for name in WALLET_COLUMNS}
+
+
+def listed_record(wallet: WalletRecord) -> dict[str, Any]:
+    """A wallet over all runs under `LISTED_COLUMNS`."""
+    fields = asdict(wallet)
+    fields["listed"] = [which.value for which in wallet.listed]
+    return {name: fields[name] for name in LISTED_COLUMNS}
 
 
 def run_record(run: DiscoveryRun) -> dict[str, Any]:
@@ -86,11 +133,14 @@ def token_record(token: RunToken) -> dict[str, Any]:
 
 
 def run_details(
-    run: DiscoveryRun, tokens: Sequence[RunToken], wallets: Sequence[DiscoveryRunWallet]
+    run: DiscoveryRun,
+    tokens: Sequence[RunToken],
+    wallets: Sequence[DiscoveryRunWallet],
+    standings: Standings,
 ) -> dict[str, Any]:
     """A run with its tokens and wallets."""
     return {
         "run": run_record(run),
         "tokens": [token_record(token) for token in tokens],
-        "wallets": [wallet_record(wallet) for wallet in wallets],
+        "wallets": [wallet_record(wallet, standings) for wallet in wallets],
     }

@@ -6,22 +6,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
 from walltrack.data.supabase.repositories.provider_repo import ProviderUsage
 from walltrack.discovery.models import (
     DiscoveryRun,
-    DiscoveryRunWallet,
     DiscoveryStats,
-    QualifiedWallet,
     ReadingCost,
     RunPage,
     RunStatus,
     RunToken,
     TokenRefusal,
-    WalletPage,
 )
 
 STATUS_STYLES = {
@@ -58,8 +55,10 @@ class Screen:
     def say(self, line: str) -> None:
         self.console.print(escape(line), soft_wrap=True)
 
-    def run(self, run: DiscoveryRun, tokens: Sequence[RunToken] = ()) -> None:
-        """A run; with its tokens, also what reading them cost."""
+    def run(
+        self, run: DiscoveryRun, tokens: Sequence[RunToken] = (), usage: Sequence[ProviderUsage] = ()
+    ) -> None:
+        """A run; with its tokens and what it used of providers, also what reading cost."""
         style = STATUS_STYLES[run.status]
         demo = f"  ({DEMO})" if run.demo else ""
         self.console.print(f"Run {run.id}  [{style}]{run.status.value}[/]{demo}", soft_wrap=True)
@@ -71,41 +70,18 @@ class Screen:
             ("parameters", ", ".join(f"{k} {shown(v)}" for k, v in run.params.model_dump().items())),
             ("tokens measured", f"{run.tokens_analyzed}"),
             ("wallets", f"{run.new_wallets} new, {run.updated_wallets} known before"),
+            ("profiled", f"{run.profiled_wallets} wallets"),
         ]
         if run.forecast is not None:
             rows.append(
                 ("forecast", f"{run.forecast.credits:,} credits in {run.forecast.requests:,} requests")
             )
-        costs = [token.cost for token in tokens if token.cost is not None]
-        if costs:
-            spent = sum(costs, ReadingCost(0, 0))
-            rows.append(("spent", f"{spent.credits:,} credits in {spent.requests:,} requests"))
-        for name, value in rows:
-            self.console.print(f"  {name:<16}{escape(value)}", soft_wrap=True)
+        rows += [("spent", line) for line in _spent(tokens, usage)]
+        self.pairs(rows)
         for warning in run.warnings:
             self.console.print(f"  [yellow]{'warning':<16}[/]{escape(warning)}", soft_wrap=True)
         for error in run.errors:
             self.console.print(f"  [red]{'error':<16}[/]{escape(error)}", soft_wrap=True)
-
-    def wallets(self, wallets: Sequence[DiscoveryRunWallet], *, of_one_wallet: bool = False) -> None:
-        """Found wallets; of one wallet, the runs it was found in."""
-        if not wallets:
-            self.say("No wallet qualified.")
-            return
-        first = ("run",) if of_one_wallet else ("wallet",)
-        names = (*first, "token", "new", "rank", "after", "cost", "proceeds", "realized SOL", "realized %")
-        table = self._table((*names, "held", "completeness", "flags"), right=range(3, 10))
-        most = TERMINAL_ROWS if self.console.is_terminal else len(wallets)
-        for wallet in wallets[:most]:
-            table.add_row(
-                str(wallet.run_id) if of_one_wallet else self.address(wallet.wallet_address),
-                self.address(wallet.source_token),
-                "new" if wallet.is_new else "",
-                *(figures(wallet.found) if wallet.found else ()),
-            )
-        self.console.print(table)
-        if len(wallets) > most:
-            self.say(f"and {len(wallets) - most} more: use --json or --export, or pipe the output")
 
     def refusals(self, refusals: Sequence[TokenRefusal]) -> None:
         """Tokens that the market listed and the run left out."""
@@ -125,7 +101,7 @@ class Screen:
 
     def tokens(self, tokens: Sequence[RunToken]) -> None:
         names = ("token", "outcome", "launch", "events", "wallets", "early", "found", "reason")
-        table = self._table(names, right=range(3, 7))
+        table = self.table(names, right=range(3, 7))
         for token in tokens:
             summary = token.summary
             table.add_row(
@@ -141,7 +117,7 @@ class Screen:
         self.console.print(table)
 
     def runs(self, page: RunPage) -> None:
-        table = self._table(
+        table = self.table(
             ("run", "started", "status", "took", "tokens", "new", "known", "errors", "tokens from"),
             right=range(3, 8),
         )
@@ -158,7 +134,7 @@ class Screen:
                 escape(run.token_source or ""),
             )
         self.console.print(table)
-        self._paging(len(page.runs), page.total, "runs", page.next_cursor)
+        self.paging(len(page.runs), page.total, "runs", page.next_cursor)
 
     def stats(self, stats: DiscoveryStats) -> None:
         """Totals, then the running week beside the same part of the last one, then whole weeks, newest first."""
@@ -170,7 +146,7 @@ class Screen:
         )
         if stats.trend is None:
             return
-        table = self._table(
+        table = self.table(
             ("week", "runs", "completed", "failed", "successful", "wallets"), right=range(1, 6)
         )
         weeks = [
@@ -189,54 +165,43 @@ class Screen:
             )
         self.console.print(table)
 
-    def wallet_list(self, page: WalletPage) -> None:
-        table = self._table(
-            ("wallet", "first seen", "last seen", "runs", "tokens", "best %", "realized SOL", ""),
-            right=range(3, 7),
-        )
-        for wallet in page.wallets:
-            table.add_row(
-                wallet.address,
-                moment(wallet.first_seen_at),
-                moment(wallet.last_seen_at),
-                str(wallet.runs),
-                str(wallet.sources),
-                "" if wallet.best_realized_pct is None else f"{wallet.best_realized_pct:,.1f}",
-                "" if wallet.total_realized_pnl_sol is None else sol(wallet.total_realized_pnl_sol),
-                DEMO if wallet.demo else "",
-            )
-        self.console.print(table)
-        self._paging(len(page.wallets), page.total, "wallets", page.next_cursor)
-
     def rows(self, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        table = self._table(names)
+        table = self.table(names)
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self.console.print(table)
 
-    def _table(self, names: Sequence[str], right: Iterable[int] = ()) -> Table:
+    def pairs(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Names with their values, one a line."""
+        rows = list(rows)
+        width = max([14, *(len(name) for name, _ in rows)]) + 2
+        for name, value in rows:
+            self.console.print(f"  {name:<{width}}{escape(value)}", soft_wrap=True)
+
+    def table(self, names: Sequence[str], right: Iterable[int] = (), whole: Iterable[int] = ()) -> Table:
+        """An empty table. `right` are the columns of numbers, `whole` those that are never folded."""
         table = Table(box=None, header_style="bold", pad_edge=False)
+        numbers, unfolded = set(right), set(whole)
         for index, name in enumerate(names):
-            table.add_column(name, justify="right" if index in set(right) else "left", overflow="fold")
+            justify: JustifyMethod = "right" if index in numbers else "left"
+            table.add_column(name, justify=justify, overflow="fold", no_wrap=index in unfolded)
         return table
 
-    def _paging(self, shown_count: int, total: int, noun: str, cursor: str | None) -> None:
+    def paging(self, shown_count: int, total: int, noun: str, cursor: str | None) -> None:
         self.say(f"{shown_count} of {total} {noun}" + (f"; more with --cursor {cursor}" if cursor else ""))
 
 
-def figures(found: QualifiedWallet) -> tuple[str, ...]:
-    """What is shown of a finding beside its wallet and token."""
-    return (
-        str(found.entry_rank),
-        f"{found.seconds_after_launch} s",
-        sol(found.cost_sol),
-        sol(found.proceeds_sol),
-        sol(found.realized_pnl_sol),
-        f"{found.realized_pct:,.1f}",
-        f"{found.held_tokens:,.0f}",
-        found.completeness,
-        " ".join(found.flags),
-    )
+def _spent(tokens: Sequence[RunToken], usage: Sequence[ProviderUsage]) -> list[str]:
+    """What a run cost: its tapes, and the rest beside them, which is what the providers were asked for more."""
+    costs = [token.cost for token in tokens if token.cost is not None]
+    if not costs:
+        return []
+    tapes = sum(costs, ReadingCost(0, 0))
+    lines = [f"{tapes.credits:,} credits in {tapes.requests:,} requests for tapes"]
+    others = sum(one.credits for one in usage) - tapes.credits
+    if others > 0:
+        lines.append(f"{others:,} credits for the wallets' own histories, and for asking what the key can do")
+    return lines
 
 
 def moment(time: datetime) -> str:
@@ -245,6 +210,12 @@ def moment(time: datetime) -> str:
 
 def sol(amount: Decimal) -> str:
     return f"{amount:,.4f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something: 1 wallet, 1,200 wallets, 2 addresses."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def percent(share: float | None) -> str:

@@ -59,6 +59,14 @@ class CommandLine:
     def sql(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.conninfo, autocommit=True)
 
+    def empty(self) -> None:
+        """Forget everything that was stored."""
+        with self.sql() as connection:
+            connection.execute(
+                "TRUNCATE discovery_runs, wallets, wallet_profiles, wallet_histories, measured_launches, address_lists,"
+                " tape_streams, provider_methods, sol_prices CASCADE"
+            )
+
 
 @pytest.fixture(scope="session")
 def _server(open_folder: Path) -> Iterator[CommandLine]:
@@ -73,8 +81,5 @@ def _server(open_folder: Path) -> Iterator[CommandLine]:
 @pytest.fixture
 def walltrack(_server: CommandLine) -> CommandLine:
     """The command line over empty tables."""
-    with _server.sql() as connection:
-        connection.execute(
-            "TRUNCATE discovery_runs, wallets, tape_streams, provider_methods, sol_prices CASCADE"
-        )
+    _server.empty()
     return _server

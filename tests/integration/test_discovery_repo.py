@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.integration.conftest import InDatabase
 from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address, settings_for
+from tests.integration.profiles import evidence, profiled, score
 from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import (
@@ -34,7 +35,10 @@ from walltrack.discovery.models import (
     RunStatus,
     TokenStatus,
     TriggerType,
+    WalletFilters,
+    WalletOrder,
 )
+from walltrack.discovery.wallet_models import Flag, WalletStatus
 
 LATER = NOW + timedelta(seconds=90.5)
 
@@ -137,6 +141,7 @@ def test_findings_come_back_exactly_as_they_were_found(in_database: InDatabase) 
         signatures=(),
         realized_pnl_sol=Decimal("-0.000000000000000001"),
         proceeds_sol=Decimal("1e30"),
+        evidence=(evidence(Flag.BUNDLE, MINTS[0]), evidence(Flag.SNIPER, of=None, signatures=(), wallets=())),
     )
 
     async def scenario(database: Database) -> None:
@@ -171,6 +176,30 @@ def test_a_wallet_found_on_two_tokens_is_one_wallet_with_two_sources(in_database
         assert (second.new_wallets, second.updated_wallets) == (1, 1)
         is_new = {(row.wallet_address, row.is_new) for row in await repo.get_run_wallets(second.id)}
         assert is_new == {(address(2), False), (address(3), True)}
+
+    in_database(scenario)
+
+
+def test_a_runs_wallets_can_be_filtered_by_what_is_known_of_them_today(in_database: InDatabase) -> None:
+    async def scenario(database: Database) -> None:
+        repo = DiscoveryRepository(database)
+        run = await begun(database)
+        await found_on(database, run.id, MINTS[0], [a_wallet(number) for number in range(4)])
+        for number, value in enumerate(("0.1", "0.9")):
+            await profiled(database, run.id, address(number), score(value))
+        await profiled(database, run.id, address(2), score("0.5", WalletStatus.EXCLUDED, "wash"))
+
+        async def shown(filters: WalletFilters | None) -> list[str]:
+            return [row.wallet_address for row in await repo.get_run_wallets(run.id, filters, now=NOW)]
+
+        assert await shown(None) == [address(number) for number in (3, 2, 1, 0)]
+        assert await shown(WalletFilters()) == [address(number) for number in (3, 1, 0)]
+        assert await shown(WalletFilters(order=WalletOrder.SCORE)) == [address(n) for n in (1, 0, 3)]
+        assert await shown(WalletFilters(min_score=Decimal("0.1"), active_within_days=2)) == [
+            address(1),
+            address(0),
+        ]
+        assert await shown(WalletFilters(statuses=(WalletStatus.EXCLUDED,))) == [address(2)]
 
     in_database(scenario)
 

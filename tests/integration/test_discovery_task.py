@@ -14,9 +14,12 @@ import pytest
 
 from tests.integration.conftest import InDatabase
 from walltrack.data.supabase.client import Database
+from walltrack.data.supabase.repositories.address_list_repo import AddressListRepository
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.profile_repo import ProfileRepository
 from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
+from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.models import (
     DiscoveryRun,
@@ -28,7 +31,10 @@ from walltrack.discovery.models import (
     TokenStatus,
 )
 from walltrack.discovery.pipeline import TapeReading, TokenList
+from walltrack.discovery.profiling import HistoryReading
 from walltrack.discovery.tape import Tape, Unmeasurable
+from walltrack.discovery.wallet_history import HISTORY_SCHEMA, TIMES_SCHEMA, WalletHistory
+from walltrack.discovery.wallet_models import AddressList, WalletStatus
 from walltrack.scheduler.tasks.discovery_task import run_discovery_task
 from walltrack.services.files import read_tapes, write_example_tapes
 
@@ -60,6 +66,8 @@ class Given:
 
     at_once: int = 1
     demo: bool = True
+    told_at: datetime = START
+    histories: dict[str, WalletHistory | Unmeasurable | WallTrackError] = field(default_factory=dict)
 
     @asynccontextmanager
     async def opened(self, run_id: UUID) -> AsyncIterator[Given]:
@@ -77,6 +85,15 @@ class Given:
         if isinstance(outcome, BaseException):
             raise outcome
         return TapeReading(outcome, ReadingCost(1, 10), "all of it: 10 credits")
+
+    def now(self) -> datetime:
+        return self.told_at
+
+    async def read_history(self, wallet: str) -> HistoryReading:
+        outcome = self.histories.get(wallet, Unmeasurable("no history here"))
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return HistoryReading(outcome, ReadingCost(1, 10))
 
 
 @dataclass
@@ -249,5 +266,93 @@ def test_tokens_read_at_once_give_what_they_give_one_by_one(
             for ended in (one, many)
         ]
         assert first == second != set()
+
+    in_database(scenario)
+
+
+def empty_history(wallet: str) -> WalletHistory:
+    start = int(START.timestamp())
+    nothing = (HISTORY_SCHEMA.to_frame(), TIMES_SCHEMA.to_frame())
+    return WalletHistory(wallet, *nothing, from_time=start - 90 * 86_400, to_time=start, lookback_days=90)
+
+
+async def found_wallets(database: Database, tapes: dict[str, Tape]) -> list[str]:
+    """The wallets of the example tapes, those first that are profiled first."""
+    scouting = await run(database, Given(dict(tapes)))
+    found = await DiscoveryRepository(database).get_run_wallets(scouting.id)
+    profiles = ProfileRepository(database)
+    kept = [w.wallet_address for w in found]
+    gated = {w for w in kept if await excluded_by_flags(profiles, w)}
+    return [wallet for wallet in dict.fromkeys(kept) if wallet not in gated]
+
+
+async def excluded_by_flags(profiles: ProfileRepository, wallet: str) -> bool:
+    newest = await profiles.newest_profile(wallet)
+    return newest is not None and newest.score.status is WalletStatus.EXCLUDED
+
+
+def test_every_found_wallet_gets_a_status_and_a_missing_profile_its_reason(
+    in_database: InDatabase, tapes: dict[str, Tape]
+) -> None:
+    async def scenario(database: Database) -> None:
+        measured, broken, unmeasurable, listed, *_ = await found_wallets(database, tapes)
+        await AddressListRepository(database).add(
+            AddressList.EXCLUDE, listed, note="sells to his own followers", added_at=START
+        )
+        source = Given(
+            dict(tapes),
+            told_at=START + timedelta(days=1),
+            histories={
+                measured: empty_history(measured),
+                broken: WallTrackError("the provider is gone"),
+                unmeasurable: Unmeasurable("budget: nothing is left"),
+            },
+        )
+        ended = await run(database, source)
+        assert ended.errors == [f"profile of {broken}: the provider is gone"]
+        profiles = ProfileRepository(database)
+        said = {w: await profiles.newest_profile(w) for w in (measured, broken, unmeasurable, listed)}
+        reasons = {wallet: stored.score.reason for wallet, stored in said.items() if stored is not None}
+        assert reasons == {
+            measured: "no transactions",
+            broken: "its history could not be read: the provider is gone",
+            unmeasurable: "its history could not be read: budget: nothing is left",
+            listed: "not profiled: on the exclude list",
+        }
+        shown = await WalletRepository(database).get_wallet(listed)
+        assert shown is not None
+        assert (shown.status, shown.status_reason) == (
+            WalletStatus.EXCLUDED,
+            "on the exclude list: sells to his own followers",
+        )
+        assert ended.profiled_wallets == 1
+        assert await profiles.unprofiled_wallets(ended.id) == []
+
+    in_database(scenario)
+
+
+def test_no_history_is_read_where_the_run_is_not_to_profile_or_has_read_its_share(
+    in_database: InDatabase, tapes: dict[str, Tape]
+) -> None:
+    async def scenario(database: Database) -> None:
+        wallets = await found_wallets(database, tapes)
+        histories = {wallet: WallTrackError("nobody was to ask") for wallet in wallets}
+
+        async def reasons(params: DiscoveryRunParams, most: int, *, days: int) -> set[str | None]:
+            ended = await run_discovery_task(
+                params,
+                source=Given(dict(tapes), told_at=START + timedelta(days=days), histories=dict(histories)),
+                database=database,
+                clock=SteppingClock(START + timedelta(days=days)),
+                most_histories=most,
+            )
+            assert ended.errors == []
+            stored = [await ProfileRepository(database).newest_profile(wallet) for wallet in wallets]
+            return {one.score.reason for one in stored if one is not None and one.run_id == ended.id}
+
+        off = DiscoveryRunParams(profile_immediately=False)
+        assert await reasons(off, 10, days=1) == {"not profiled: profile_immediately is off"}
+        none = "not profiled: a run reads the histories of its first 0 wallets"
+        assert await reasons(DiscoveryRunParams(), 0, days=2) == {none}
 
     in_database(scenario)

@@ -335,6 +335,52 @@ def test_rolled_back_to_nothing_leaves_none_of_our_tables(empty_url: str) -> Non
     assert migrate(settings, quiet) == known_migrations()
 
 
+FOUND_BY_THE_VERSION_BEFORE = """
+    WITH met AS (
+        INSERT INTO wallets (address, first_seen_at, last_seen_at) VALUES ('walletC', now(), now()) RETURNING address
+    ), run AS (
+        INSERT INTO discovery_runs (started_at, trigger_type) VALUES (now(), 'manual') RETURNING id
+    )
+    INSERT INTO discovery_run_wallets (
+        run_id, wallet_address, source_token, is_new, entry_rank, seconds_after_launch, first_buy_at, buys, sells,
+        cost_sol, proceeds_sol, cost_of_sold_sol, realized_pnl_sol, realized_pct, held_tokens, held_cost_sol,
+        completeness, flags, signatures
+    )
+    SELECT run.id, met.address, token, TRUE, 1, 0, now(), 1, 1, 1, 2, 1, 1, 100, 0, 0, 'complete', flags, '{}'
+    FROM run, met, (VALUES ('tokenX', ARRAY['launch_slot']), ('tokenY', '{}')) AS found (token, flags)
+"""
+
+
+def test_the_version_before_profiles_works_on_the_new_schema(migrated_url: str) -> None:
+    with psycopg.connect(migrated_url) as connection:
+        connection.execute(FOUND_BY_THE_VERSION_BEFORE)
+
+    async def scenario() -> None:
+        async with Database(settings_for(migrated_url)) as database:
+            wallet = await WalletRepository(database).get_wallet("walletC")
+            assert wallet is not None
+            assert (wallet.sources, wallet.score, wallet.status, wallet.flags) == (2, None, None, ())
+            (first, _) = await WalletRepository(database).get_wallet_findings("walletC")
+            assert first.found is not None
+            assert (first.found.flags, first.found.evidence) == (("launch_slot",), ())
+
+    asyncio.run(scenario())
+
+
+def test_what_findings_say_of_wallets_is_known_of_those_found_before_too(empty_url: str) -> None:
+    settings = settings_for(empty_url)
+    migrate(settings, quiet)
+    roll_back(settings, "027", quiet)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute(FOUND_BY_THE_VERSION_BEFORE)
+        connection.execute("UPDATE discovery_runs SET demo = TRUE")
+    migrate(settings, quiet)
+    with psycopg.connect(empty_url) as connection:
+        assert connection.execute("SELECT address, flags, demo FROM wallets").fetchall() == [
+            ("walletC", ["launch_slot"], True)
+        ]
+
+
 def test_an_unknown_rollback_target_is_refused_with_those_that_exist(migrated_url: str) -> None:
     with pytest.raises(
         BadInputError, match="042: no such migration; there are 019_discovery_management, 020_"
@@ -366,10 +412,11 @@ def test_the_api_roles_of_a_hosted_database_get_nothing(empty_url: str) -> None:
             "SELECT has_schema_privilege('anon', 'walltrack_migrations', 'USAGE')"
         ).fetchone()
         assert usage == (False,)
-        call = admin.execute(
-            "SELECT has_function_privilege('anon', 'token_tapes_never_change()', 'EXECUTE')"
-        ).fetchone()
-        assert call == (False,)
+        for function in ("token_tapes_never_change()", "wallet_profiles_never_change()"):
+            call = admin.execute(
+                "SELECT has_function_privilege('anon', %s, 'EXECUTE')", (function,)
+            ).fetchone()
+            assert call == (False,), function
         admin.execute("DROP TABLE made_later")
         roles = "anon, authenticated"
         admin.execute(f"DROP OWNED BY {roles}")
@@ -382,7 +429,7 @@ def test_row_level_security_is_on_for_every_table(migrated_url: str) -> None:
             "SELECT oid::regclass::text, relrowsecurity FROM pg_class WHERE relkind = 'r' "
             "AND relnamespace IN ('public'::regnamespace, 'walltrack_migrations'::regnamespace)"
         ).fetchall()
-    assert {"discovery_runs", "token_tapes", "sol_prices"} < {name for name, _ in tables}
+    assert {"discovery_runs", "token_tapes", "sol_prices", "wallet_profiles"} < {name for name, _ in tables}
     assert [name for name, on in tables if not on] == []
 
 

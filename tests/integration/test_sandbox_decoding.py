@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -12,13 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from walltrack.discovery.chain_tape import assemble_tape, tape_rows
+from tests.sandbox_tapes import tape_of, tapes_of
 from walltrack.discovery.early_buyers import early_buyers
 from walltrack.discovery.models import LAMPORTS_PER_SOL, DiscoveryRunParams
 from walltrack.discovery.positions import Position, position_of, wallet_events, wallet_rows
 from walltrack.discovery.tape import Tape
-from walltrack.discovery.transactions import Transaction, from_enhanced, from_rpc
-from walltrack.discovery.valuation import hours_to_value, in_sol
+from walltrack.discovery.transactions import from_enhanced, from_rpc
 from walltrack.sandbox.market import generate
 from walltrack.sandbox.types import Market
 
@@ -36,27 +34,7 @@ def market(seed: int) -> Market:
 
 @cache
 def tapes(seed: int) -> dict[str, Tape]:
-    """By mint, from all transactions that name the mint or one of its pools. Both encodings take turns."""
-    made = market(seed)
-    place = {p["address"]: t["mint"] for t in made.truth["tokens"] for p in t["pools"]}
-    place |= {t["mint"]: t["mint"] for t in made.truth["tokens"]}
-    streams: dict[str, list[Transaction]] = defaultdict(list)
-    for number, tx in enumerate(made.transactions):
-        mints = {place[key]: None for key in tx.accounts if key in place}
-        if mints:
-            result = tx.rpc("json" if number % 2 else "jsonParsed") | {"transactionIndex": tx.index}
-            decoded = from_rpc(encode(result))
-            for mint in mints:
-                streams[mint].append(decoded)
-    return {mint: tape_of(made, mint, transactions) for mint, transactions in streams.items()}
-
-
-def tape_of(made: Market, mint: str, transactions: Sequence[Transaction]) -> Tape:
-    rows = tape_rows(mint, transactions)
-    tape = assemble_tape(mint, [rows.frame], decimals=rows.decimals or 0)
-    assert isinstance(tape, Tape)
-    prices = {hour: Decimal(str(made.sol_usd(int(hour.timestamp())))) for hour in hours_to_value(tape)}
-    return in_sol(tape, prices)
+    return tapes_of(market(seed))
 
 
 def tokens(seed: int) -> list[dict[str, Any]]:

@@ -138,7 +138,51 @@ def test_every_token_and_pool_is_answered_for(
 
 
 def test_candles_give_the_price_of_sol(client: httpx.Client, server: SandboxServer, market: Market) -> None:
-    url = f"{server.urls.geckoterminal}/networks/solana/pools/{SOL_USDC_POOL}/ohlcv/hour?limit=1000"
-    rows = client.get(url).json()["data"]["attributes"]["ohlcv_list"]
-    assert all(row[4] == market.sol_usd(row[0]) for row in rows)
-    assert min(row[0] for row in rows) < market.transactions[0].block_time
+    url = f"{server.urls.geckoterminal}/networks/solana/pools/{SOL_USDC_POOL}/ohlcv/hour"
+    before = NOW + 1
+    while before > market.transactions[0].block_time:
+        answer = client.get(url, params={"limit": 1000, "before_timestamp": before}).json()
+        rows = answer["data"]["attributes"]["ohlcv_list"]
+        assert all(row[4] == market.sol_usd(row[0]) for row in rows)
+        before = min(row[0] for row in rows)
+
+
+def test_a_wallets_history_comes_newest_first_with_what_failed_and_what_only_its_accounts_tell(
+    client: httpx.Client, server: SandboxServer, market: Market
+) -> None:
+    asked = {w["address"] for w in market.truth["wallets"] if w["kind"] in {"skilled", "dormant", "unlucky"}}
+    asked |= {f["wallet"] for f in market.truth["flags"] if f["flag"] in {"tokens_in", "exchange"}}
+    wallets = {wallet["address"] for wallet in market.truth["wallets"]}
+    unnamed = {o for t in market.transactions for o in t.token_owners if o in wallets and o not in t.accounts}
+    asked |= unnamed
+    since = NOW - 60 * 86_400
+    failures = 0
+    for wallet in sorted(asked):
+        named = [t for t in market.transactions if wallet in t.accounts or wallet in t.token_owners]
+        newest = [t.signature for t in named if t.block_time >= since][::-1]
+        filters = {"blockTime": {"gte": since}, "status": "any", "tokenAccounts": "balanceChanged"}
+        rows = history(client, server, wallet, **FULL | {"sortOrder": "desc"}, limit=1000, filters=filters)
+        assert [row["transaction"]["signatures"][0] for row in rows] == newest
+        failed = {t.signature for t in named if t.err is not None}
+        assert all(
+            (row["meta"]["err"] is not None) == (s in failed) for row, s in zip(rows, newest, strict=True)
+        )
+        failures += len(failed)
+        if len(named) > 4:
+            middle = named[len(named) // 2]
+            later = {"slot": {"gt": middle.slot}, "tokenAccounts": "balanceChanged"}
+            rows = history(client, server, wallet, sortOrder="desc", limit=3, filters=later)
+            wanted = [t.signature for t in named if t.slot > middle.slot][::-1]
+            assert [row["signature"] for row in rows] == wanted
+    assert failures >= 9
+    assert unnamed
+
+
+def test_signatures_of_a_wallet_come_newest_first_with_what_failed(
+    client: httpx.Client, server: SandboxServer, market: Market
+) -> None:
+    for wallet in (w["address"] for w in market.truth["wallets"] if w["kind"] in {"lucky", "unlucky"}):
+        body = {"jsonrpc": "2.0", "id": 1, "method": "getSignaturesForAddress", "params": [wallet]}
+        rows = client.post(f"{server.urls.helius}/?api-key={server.key}", json=body).json()["result"]
+        named = [t for t in reversed(market.transactions) if wallet in t.accounts]
+        assert [(r["signature"], r["err"]) for r in rows] == [(t.signature, t.err) for t in named]

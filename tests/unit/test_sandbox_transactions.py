@@ -202,14 +202,24 @@ def test_enhanced_items_have_the_keys_of_captured_ones() -> None:
 
 
 def test_deposits_for_accounts_follow_the_rate_of_their_date() -> None:
-    made: dict[bool, set[int]] = {True: set(), False: set()}
     step = default_market().now - 36 * 3600
+    rates = ((step, 2575), (1_790_121_600, 5080), (1_788_393_600, 6333), (0, 6960))
+    made: dict[int, set[int]] = defaultdict(set)
     for tx in transactions():
+        rate = next(rate for since, rate in rates if tx.block_time >= since)
         for balance in tx.token_balances:
             if balance.before is None and balance.mint != WSOL and tx.err is None:
-                made[tx.block_time < step].add(tx.balances_after[balance.account_index])
-    assert {298 * 5080, 293 * 5080} <= made[True] <= {298 * 5080, 293 * 5080, 310 * 5080}
-    assert {298 * 2575, 293 * 2575} <= made[False] <= {298 * 2575, 293 * 2575, 310 * 2575}
+                made[rate].add(tx.balances_after[balance.account_index])
+    assert made.keys() == {rate for _, rate in rates}
+    for rate, deposits in made.items():
+        assert 293 * rate in deposits
+        assert deposits <= {298 * rate, 293 * rate, 310 * rate}
+
+
+def test_version_1_does_not_exist_before_its_first_slot() -> None:
+    earlier = [tx.version for tx in transactions() if tx.slot < 447_120_000]
+    assert len(earlier) > 500
+    assert set(earlier) == {"legacy", 0}
 
 
 def test_the_oddities_of_a_real_chain_are_there() -> None:

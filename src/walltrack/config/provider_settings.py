@@ -165,6 +165,30 @@ class ProviderSettings(BaseSettings):
         description="tries of a call that fails for the moment, waiting longer after each",
     )
 
+    profile_lookback_days: int = Field(
+        90,
+        ge=1,
+        le=365,
+        alias="WALLTRACK_PROFILE_LOOKBACK_DAYS",
+        description="days back to which a wallet's own history is read for its profile",
+    )
+    profile_max_transactions: int = Field(
+        1000,
+        ge=100,
+        le=10_000,
+        alias="WALLTRACK_PROFILE_MAX_TRANSACTIONS",
+        description="most transactions of a wallet that are read at once for its profile, the newest first",
+    )
+
+    profile_max_wallets: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        alias="WALLTRACK_PROFILE_MAX_WALLETS",
+        description="most wallets of a run whose own histories are read; at the usual bounds each costs up to"
+        " 100 credits",
+    )
+
     @field_validator("helius_api_key", "jupiter_api_key", "coingecko_api_key")
     @classmethod
     def _a_key(cls, value: SecretStr | None) -> SecretStr | None:

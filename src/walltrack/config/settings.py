@@ -96,6 +96,25 @@ class Settings(ProviderSettings):
         alias="WALLTRACK_DATABASE_STATEMENT_TIMEOUT_SECONDS",
         description="seconds after which the database gives up one statement; migrations have no such bound",
     )
+    discovery_scheduler_enabled: bool = Field(
+        True,
+        alias="DISCOVERY_SCHEDULER_ENABLED",
+        description="whether runs start by themselves; holds until somebody saves the schedule",
+    )
+    discovery_schedule_hours: int = Field(
+        6,
+        ge=1,
+        le=168,
+        alias="DISCOVERY_SCHEDULE_HOURS",
+        description="hours from one run to the next; holds until somebody saves the schedule",
+    )
+    max_concurrent_runs: int = Field(
+        1,
+        ge=1,
+        le=10,
+        alias="WALLTRACK_MAX_CONCURRENT_RUNS",
+        description="most runs at the same time, on all machines together; the schedule never overlaps itself",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO, alias="WALLTRACK_LOG_LEVEL", description="least level of the messages that are logged"
     )

@@ -51,8 +51,29 @@ def tape_rows(
     """Decode transactions, given oldest first, into rows of the mint's tape. One given twice counts once."""
     columns: dict[str, list[Any]] = {name: [] for name in TAPE_SCHEMA}
     owners = dict(escrow_owners)
-    seen: set[str] = set()
     decimals: int | None = None
+    slot: int | None = None
+    for tx, index, time in placed(transactions):
+        slot = tx.slot
+        decimals = tx.decimals.get(mint, decimals)
+        decoded = decode(tx, owners)
+        owners.update(decoded.escrow_owners)
+        rows = list(rows_of(decoded, mint))
+        if not rows:
+            continue
+        place = (slot, index, time, bytes(Signature.from_string(tx.signature)))
+        for row in rows:
+            for name, value in zip(TAPE_SCHEMA, (*place, *row), strict=True):
+                columns[name].append(value)
+    frame = pl.DataFrame(columns, schema=TAPE_SCHEMA)
+    return TapeRows(frame, owners, decimals, slot)
+
+
+def placed(transactions: Iterable[Transaction]) -> Iterator[tuple[Transaction, int, int]]:
+    """Transactions, given oldest first, each once: with its place in its slot, which is its place among those given
+    where the source does not tell, and its time, which is that of the one before where it has none (0: none had).
+    """
+    seen: set[str] = set()
     slot, arrival, time = -1, 0, 0
     for tx in transactions:
         if tx.signature in seen:
@@ -61,19 +82,7 @@ def tape_rows(
         arrival = arrival + 1 if tx.slot == slot else 0
         slot = tx.slot
         time = tx.block_time if tx.block_time is not None else time
-        decimals = tx.decimals.get(mint, decimals)
-        decoded = decode(tx, owners)
-        owners.update(decoded.escrow_owners)
-        rows = list(_rows(decoded, mint))
-        if not rows:
-            continue
-        index = tx.tx_index if tx.tx_index is not None else arrival
-        place = (slot, index, time, bytes(Signature.from_string(tx.signature)))
-        for row in rows:
-            for name, value in zip(TAPE_SCHEMA, (*place, *row), strict=True):
-                columns[name].append(value)
-    frame = pl.DataFrame(columns, schema=TAPE_SCHEMA)
-    return TapeRows(frame, owners, decimals, slot if seen else None)
+        yield tx, tx.tx_index if tx.tx_index is not None else arrival, time
 
 
 def assemble_tape(
@@ -114,8 +123,8 @@ def assemble_tape(
     )
 
 
-def _rows(decoded: Decoded, mint: str) -> Iterator[tuple[object, ...]]:
-    """Rows from the column `wallet` on."""
+def rows_of(decoded: Decoded, mint: str) -> Iterator[tuple[object, ...]]:
+    """Rows of the mint's tape that a transaction gives, from the column `wallet` on."""
     venue = _venue(decoded.transaction)
     for swap in decoded.swaps:
         flags = _flags(swap)

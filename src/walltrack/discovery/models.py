@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +11,8 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from walltrack.discovery.wallet_models import AddressList, FlagEvidence, WalletStatus
 
 LAMPORTS_PER_SOL = 1_000_000_000
 
@@ -134,6 +137,7 @@ class QualifiedWallet:
     completeness: str
     flags: tuple[str, ...] = ()
     signatures: tuple[str, ...] = ()
+    evidence: tuple[FlagEvidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +260,10 @@ class RunPage:
 class WalletRecord:
     """A wallet over all runs. `sources` counts the tokens on which it was found.
 
-    `demo`: only runs on a made-up market found it.
+    `demo`: only runs on a made-up market found it. `score` to `status_reason`, `closed_positions` and `last_active_at`
+    are of its newest profile, made at `profiled_at`, and None before there is one; a wallet on the operator's exclude
+    list is `excluded` whatever its profile said. `flags` are the names over all findings and that profile. `listed`
+    are the operator's lists it is on, `note` what he noted there.
     """
 
     address: str
@@ -267,6 +274,45 @@ class WalletRecord:
     best_realized_pct: Decimal | None = None
     total_realized_pnl_sol: Decimal | None = None
     demo: bool = False
+    score: Decimal | None = None
+    score_version: int | None = None
+    status: WalletStatus | None = None
+    status_reason: str | None = None
+    flags: tuple[str, ...] = ()
+    closed_positions: int | None = None
+    last_active_at: datetime | None = None
+    profiled_at: datetime | None = None
+    listed: tuple[AddressList, ...] = ()
+    note: str | None = None
+
+
+class WalletOrder(StrEnum):
+    """How lists of wallets are ordered."""
+
+    FIRST_SEEN = "first_seen"  # the last found for the first time first
+    SCORE = "score"  # the ranking, the best first; then those that are not ranked
+
+
+@dataclass(frozen=True, slots=True)
+class WalletFilters:
+    """Which wallets a list shows, and in which order. All that is given must hold; bounds are inclusive.
+
+    The default view (no `statuses`) has every wallet but the excluded ones: those not profiled yet too, and those with
+    too little to go by. `with_flags` are had all, `without_flags` none. `active_within_days` counts back from the
+    caller's `now`. `address_prefix` is as in the address: base58 knows upper and lower case. `demo`: only wallets that
+    nothing but made-up markets showed (True), or only the others (False).
+    """
+
+    min_score: Decimal | None = None
+    with_flags: tuple[str, ...] = ()
+    without_flags: tuple[str, ...] = ()
+    active_within_days: int | None = None
+    min_closed_positions: int | None = None
+    statuses: tuple[WalletStatus, ...] = ()
+    watched: bool = False
+    address_prefix: str | None = None
+    demo: bool | None = None
+    order: WalletOrder = WalletOrder.FIRST_SEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,3 +322,46 @@ class WalletPage:
     wallets: list[WalletRecord] = field(default_factory=list)
     total: int = 0
     next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WalletToProfile:
+    """A wallet that a run found and has not profiled yet. `evidence` is that of its flags on all tokens of the run."""
+
+    wallet_address: str
+    source_tokens: int
+    realized_pnl_sol: Decimal | None
+    evidence: tuple[FlagEvidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressEntry:
+    """What the operator gives for one of his lists."""
+
+    address: str
+    label: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run's wallets (`found`) went on after it, up to `as_of`, and other buyers of the same tokens (`control`).
+
+    The figures are values of JSON, by name.
+    """
+
+    run_id: UUID
+    computed_at: datetime
+    as_of: datetime
+    found: Mapping[str, object]
+    control: Mapping[str, object]
+    control_wallets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersOutcome:
+    """The newest outcome of each run with these parameters, of the newest run first. Made-up markets stand apart."""
+
+    params: DiscoveryRunParams
+    demo: bool
+    outcomes: tuple[RunOutcome, ...]

@@ -1,39 +1,43 @@
-"""One run, step by step: tokens -> each one's tape -> wallets that qualify -> stored. Over ports, so it knows no
-database, no provider and no clock of its own.
+"""One run, step by step: tokens -> each one's tape -> wallets that qualify -> stored -> profiled. Over ports, so it
+knows no database, no provider and no clock of its own. Every step goes on from what is stored, so steps may be done in
+several processes.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
+from walltrack.discovery.at_once import for_each
+from walltrack.discovery.clock import Clock
 from walltrack.discovery.early_buyers import early_buyers
 from walltrack.discovery.errors import RunStoppedError, WallTrackError
+from walltrack.discovery.flags import launch_rush, tape_flags
 from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunParams,
     ListedToken,
     QualifiedWallet,
     ReadingCost,
+    RunToken,
     TokenRefusal,
     TokenStatus,
     TokenSummary,
 )
+from walltrack.discovery.profiling import (
+    Histories,
+    ProfileProgress,
+    ProfileStores,
+    profile_wallets,
+)
 from walltrack.discovery.tape import Tape, Unmeasurable
+from walltrack.discovery.wallet_models import RushBuy
 
 TOKEN_LEASE: Final = timedelta(minutes=5)
 """How long a token may be worked on without a sign of life before its run counts as abandoned."""
-
-
-class Clock(Protocol):
-    """What time it is."""
-
-    def now(self) -> datetime:
-        """Now, aware, in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ class TapeReading:
     plan: str | None = None
 
 
-class TokenSource(Protocol):
-    """Where a run's tokens and their tapes come from."""
+class TokenSource(Histories, Protocol):
+    """Where a run's tokens, their tapes and the histories of wallets come from."""
 
     @property
     def description(self) -> str:
@@ -86,6 +90,9 @@ class Runs(Protocol):
 class RunTokens(Protocol):
     """Where a run's tokens and what was found on them are kept."""
 
+    async def get_run_tokens(self, run_id: UUID) -> Sequence[RunToken]:
+        """Every token of the run, in the order in which they were listed."""
+
     async def add_tokens(
         self, run_id: UUID, mints: Sequence[str], forecasts: Mapping[str, ReadingCost]
     ) -> None: ...
@@ -104,10 +111,11 @@ class RunTokens(Protocol):
         completed_at: datetime,
         summary: TokenSummary,
         wallets: Sequence[QualifiedWallet],
+        rush: Sequence[RushBuy],
         cost: ReadingCost | None,
         plan: str | None,
     ) -> None:
-        """Store a token's wallets and mark it done, whole or not at all."""
+        """Store a token's wallets, and who bought in the rush of its launch, and mark it done, whole or not at all."""
 
     async def mark_token(
         self,
@@ -131,7 +139,7 @@ class RunListings(Protocol):
     ) -> None: ...
 
 
-class Progress(Protocol):
+class Progress(ProfileProgress, Protocol):
     """Who watches a run."""
 
     def tokens_listed(self, mints: Sequence[str]) -> None: ...
@@ -149,6 +157,12 @@ class Unwatched:
     def token_finished(self, mint: str, status: TokenStatus, wallets: int) -> None:
         pass
 
+    def wallets_listed(self, wallets: int) -> None:
+        pass
+
+    def wallet_profiled(self, wallet: str) -> None:
+        pass
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -157,6 +171,7 @@ class Stores:
     runs: Runs
     tokens: RunTokens
     listings: RunListings
+    profiling: ProfileStores
 
 
 async def discover(
@@ -167,121 +182,139 @@ async def discover(
     stores: Stores,
     clock: Clock,
     progress: Progress,
+    demo: bool,
+    most_histories: int,
 ) -> DiscoveryRun:
-    """Do a run that has been created, and complete it.
+    """Do a run that has been created, and complete it. `demo`: on a made-up market.
 
-    A token that fails leaves an error on the run and the others go on. Raises RunStoppedError where no token could
-    be measured, and whatever the source or the stores raised where the run could not go on: the caller records it.
+    A token that fails leaves an error on the run and the others go on. At most `most_histories` of the wallets have
+    their own histories read. Raises RunStoppedError where no token could be measured, and whatever the source or the
+    stores raised where the run could not go on: the caller records it.
     """
+    mints = await plan(run_id, params, source=source, stores=stores)
+    progress.tokens_listed(mints)
+
+    async def measure(mint: str) -> None:
+        outcome = await measure_token(run_id, mint, params, source=source, tokens=stores.tokens, clock=clock)
+        if outcome is not None:
+            progress.token_finished(mint, outcome.status, outcome.wallets)
+
+    await for_each(mints, measure, at_once=source.at_once)
+    profiled = await profile_wallets(
+        run_id,
+        params,
+        histories=source,
+        stores=stores.profiling,
+        clock=clock,
+        progress=progress,
+        most=most_histories,
+        demo=demo,
+    )
+    return await conclude(
+        run_id, stores=stores, clock=clock, warnings=source.warnings, more_errors=profiled.errors
+    )
+
+
+async def plan(
+    run_id: UUID, params: DiscoveryRunParams, *, source: TokenSource, stores: Stores
+) -> Sequence[str]:
+    """List a run's tokens and store them, with what was left out and what reading is forecast to cost."""
     listed = await source.list_tokens(params)
     mints = [token.mint for token in listed.tokens]
     forecasts = {token.mint: token.forecast for token in listed.tokens if token.forecast is not None}
     forecast = sum(forecasts.values(), ReadingCost(0, 0)) if forecasts else None
     await stores.listings.store_listing(run_id, refusals=listed.refused, forecast=forecast)
     await stores.tokens.add_tokens(run_id, mints, forecasts)
-    progress.tokens_listed(mints)
-    token_run = _TokenRun(run_id, params, source=source, tokens=stores.tokens, clock=clock, progress=progress)
-    await _for_each(mints, token_run.do, at_once=source.at_once)
-    if mints and len(token_run.unmeasured) == len(mints):
-        first = next(f"{mint}: {token_run.unmeasured[mint]}" for mint in mints)
-        raise RunStoppedError(f"none of {len(mints)} tokens could be measured; the first: {first}")
-    errors = [f"{mint}: {token_run.failed[mint]}" for mint in mints if mint in token_run.failed]
+    return mints
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOutcome:
+    """How the work on one token ended."""
+
+    status: TokenStatus
+    wallets: int = 0
+
+
+async def measure_token(
+    run_id: UUID,
+    mint: str,
+    params: DiscoveryRunParams,
+    *,
+    source: TokenSource,
+    tokens: RunTokens,
+    clock: Clock,
+) -> TokenOutcome | None:
+    """Read one token's tape and store what is found on it. None where somebody else holds the token."""
+    now = clock.now()
+    attempt = await tokens.start_token(run_id, mint, now=now, lease_expires_at=now + TOKEN_LEASE)
+    if attempt is None:
+        return None
+
+    async def give_up(
+        status: TokenStatus, reason: str, *, cost: ReadingCost | None = None, how: str | None = None
+    ) -> TokenOutcome:
+        await tokens.mark_token(
+            run_id, mint, attempt, status, reason, completed_at=clock.now(), cost=cost, plan=how
+        )
+        return TokenOutcome(status)
+
+    try:
+        reading = await source.read_tape(mint, params)
+    except WallTrackError as error:
+        return await give_up(TokenStatus.FAILED, str(error))
+    if isinstance(reading.tape, Unmeasurable):
+        return await give_up(
+            TokenStatus.UNMEASURABLE, reading.tape.reason, cost=reading.cost, how=reading.plan
+        )
+    tape = reading.tape
+    found = early_buyers(tape, params)
+    if found.first_event_at is None or found.last_event_at is None:
+        return await give_up(
+            TokenStatus.UNMEASURABLE, "the tape is empty", cost=reading.cost, how=reading.plan
+        )
+    wallets = _with_flags(tape, found.wallets)
+    await tokens.finish_token(
+        run_id,
+        mint,
+        attempt,
+        completed_at=clock.now(),
+        summary=TokenSummary(
+            launch_at=datetime.fromtimestamp(tape.launch_time, UTC),
+            launch_slot=tape.launch_slot,
+            first_event_at=found.first_event_at,
+            last_event_at=found.last_event_at,
+            events=found.events,
+            wallets_seen=found.wallets_seen,
+            wallets_early=found.wallets_early,
+            tape_cut=tape.cut,
+        ),
+        wallets=wallets,
+        rush=launch_rush(tape),
+        cost=reading.cost,
+        plan=reading.plan,
+    )
+    return TokenOutcome(TokenStatus.DONE, len(wallets))
+
+
+async def conclude(
+    run_id: UUID, *, stores: Stores, clock: Clock, warnings: Sequence[str], more_errors: Sequence[str] = ()
+) -> DiscoveryRun:
+    """Complete a run whose tokens have all come to an end. Raises RunStoppedError where none could be measured."""
+    tokens = await stores.tokens.get_run_tokens(run_id)
+    if tokens and not any(token.status is TokenStatus.DONE for token in tokens):
+        first = f"{tokens[0].mint}: {tokens[0].reason}"
+        raise RunStoppedError(f"none of {len(tokens)} tokens could be measured; the first: {first}")
+    errors = [f"{token.mint}: {token.reason}" for token in tokens if token.status is TokenStatus.FAILED]
     return await stores.runs.complete_run(
-        run_id, completed_at=clock.now(), errors=errors, warnings=source.warnings
+        run_id, completed_at=clock.now(), errors=[*errors, *more_errors], warnings=warnings
     )
 
 
-class _TokenRun:
-    """The work on one token after another, and what came of those that could not be measured."""
-
-    def __init__(
-        self,
-        run_id: UUID,
-        params: DiscoveryRunParams,
-        *,
-        source: TokenSource,
-        tokens: RunTokens,
-        clock: Clock,
-        progress: Progress,
-    ) -> None:
-        self._run_id = run_id
-        self._params = params
-        self._source = source
-        self._tokens = tokens
-        self._clock = clock
-        self._progress = progress
-        self.unmeasured: dict[str, str] = {}
-        self.failed: dict[str, str] = {}
-
-    async def do(self, mint: str) -> None:
-        now = self._clock.now()
-        attempt = await self._tokens.start_token(
-            self._run_id, mint, now=now, lease_expires_at=now + TOKEN_LEASE
-        )
-        if attempt is None:
-            return
-        try:
-            reading = await self._source.read_tape(mint, self._params)
-        except WallTrackError as error:
-            self.failed[mint] = str(error)
-            await self._give_up(mint, attempt, TokenStatus.FAILED, str(error), TapeReading(Unmeasurable("")))
-            return
-        if isinstance(reading.tape, Unmeasurable):
-            await self._give_up(mint, attempt, TokenStatus.UNMEASURABLE, reading.tape.reason, reading)
-            return
-        found = early_buyers(reading.tape, self._params)
-        if found.first_event_at is None or found.last_event_at is None:
-            await self._give_up(mint, attempt, TokenStatus.UNMEASURABLE, "the tape is empty", reading)
-            return
-        await self._tokens.finish_token(
-            self._run_id,
-            mint,
-            attempt,
-            completed_at=self._clock.now(),
-            summary=TokenSummary(
-                launch_at=datetime.fromtimestamp(reading.tape.launch_time, UTC),
-                launch_slot=reading.tape.launch_slot,
-                first_event_at=found.first_event_at,
-                last_event_at=found.last_event_at,
-                events=found.events,
-                wallets_seen=found.wallets_seen,
-                wallets_early=found.wallets_early,
-                tape_cut=reading.tape.cut,
-            ),
-            wallets=found.wallets,
-            cost=reading.cost,
-            plan=reading.plan,
-        )
-        self._progress.token_finished(mint, TokenStatus.DONE, len(found.wallets))
-
-    async def _give_up(
-        self, mint: str, attempt: int, status: TokenStatus, reason: str, reading: TapeReading
-    ) -> None:
-        self.unmeasured[mint] = reason
-        await self._tokens.mark_token(
-            self._run_id,
-            mint,
-            attempt,
-            status,
-            reason,
-            completed_at=self._clock.now(),
-            cost=reading.cost,
-            plan=reading.plan,
-        )
-        self._progress.token_finished(mint, status, 0)
-
-
-async def _for_each(items: Sequence[str], work: Callable[[str], Awaitable[None]], *, at_once: int) -> None:
-    """Do the work for every item, some at once, in order. What the first one to raise raised ends the others."""
-    places = asyncio.Semaphore(at_once)
-
-    async def in_turn(item: str) -> None:
-        async with places:
-            await work(item)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for item in items:
-                group.create_task(in_turn(item))
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+def _with_flags(tape: Tape, wallets: Sequence[QualifiedWallet]) -> list[QualifiedWallet]:
+    flags = tape_flags(tape, [wallet.wallet_address for wallet in wallets])
+    return [
+        replace(wallet, flags=tuple(dict.fromkeys(one.flag.value for one in evidence)), evidence=evidence)
+        for wallet in wallets
+        for evidence in [flags.get(wallet.wallet_address, ())]
+    ]

@@ -59,11 +59,19 @@ class StaleStreamError(WallTrackError):
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Options of one walk by getTransactionsForAddress, the same for all its pages. Bounds None: open."""
+    """Options of one walk by getTransactionsForAddress, the same for all its pages. Bounds None: open; of them only
+    `after_slot` leaves out what it names.
+
+    A walk gives what succeeded, oldest first; one `of_wallet` newest first, with failed transactions and with those
+    that only changed a token account of the wallet.
+    """
 
     limit: int
     after_slot: int | None = None
     to_time: int | None = None
+    to_slot: int | None = None
+    from_time: int | None = None
+    of_wallet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +154,4 @@ class ListedSignature:
     signature: str
     slot: int
     block_time: int | None
+    failed: bool = False

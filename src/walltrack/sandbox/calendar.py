@@ -10,6 +10,9 @@ from typing import Final
 _ANCHOR_SLOT: Final = 447_120_000
 _ANCHOR_TIME: Final = 1_789_430_400
 
+FIRST_SLOT_OF_VERSION_1: Final = _ANCHOR_SLOT
+"""Transactions of version 1 exist from here on."""
+
 EARLIEST_NOW: Final = _ANCHOR_TIME - _ANCHOR_SLOT * 2 // 5 + 100 * 86_400
 """The earliest `now` whose market has slots above 0."""
 
@@ -39,16 +42,19 @@ class RentRates:
 
     def __init__(self, now: int) -> None:
         self._step = now - _RENT_STEP_BEFORE_NOW
-        self._before = [rate for since, rate in _RENT_RATES if since <= self._step][-1]
-        self._after = _LATER_RENT_RATES[self._before]
+        self._after = _LATER_RENT_RATES[_rate_at(self._step)]
 
     def per_byte(self, unix: int) -> int:
         """Lamports for each of an account's bytes, of which there are 128 more than its data."""
-        return self._before if unix < self._step else self._after
+        return _rate_at(unix) if unix < self._step else self._after
 
     def old_minimum(self, size: int) -> int:
         """What accounts made long before the market began still hold."""
         return (128 + size) * _RENT_RATES[0][1]
+
+
+def _rate_at(unix: int) -> int:
+    return next(rate for since, rate in reversed(_RENT_RATES) if since <= unix)
 
 
 class SolPrices:

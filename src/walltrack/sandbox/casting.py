@@ -7,13 +7,16 @@ from functools import partial
 from typing import Final
 
 from walltrack.sandbox import oddities
-from walltrack.sandbox.addresses import USDC, WSOL
+from walltrack.sandbox.addresses import TOKEN, USDC, WSOL
 from walltrack.sandbox.crowd import Crowd, furnish_usdc
 from walltrack.sandbox.curve import SUPPLY, Curve
+from walltrack.sandbox.insiders import Insiders
 from walltrack.sandbox.launches import create_mint, launch_on_curve, open_pool, pull_liquidity, second_pool
 from walltrack.sandbox.ledger import Mint
 from walltrack.sandbox.orders import Orders
+from walltrack.sandbox.pasts import OLDEST, WINNERS, YOUNGEST, Pasts
 from walltrack.sandbox.plans import DAY, HOUR, TokenPlan
+from walltrack.sandbox.strangers import Strangers
 from walltrack.sandbox.traders import Traders
 from walltrack.sandbox.trading import PLAIN, buy, swap_tokens
 from walltrack.sandbox.types import SandboxToken
@@ -56,34 +59,24 @@ class Casting:
         self.crowd = crowd
         self.traders = Traders(world)
         self.orders = Orders(world)
+        self.insiders = Insiders(world, crowd, self.traders)
+        self.strangers = Strangers(world, crowd, self.traders)
+        self.pasts = Pasts(world, crowd, self.traders)
         self._names = 0
         for _ in range(40):
-            crowd.members.append(world.new_wallet("random", skill=0.3))
+            crowd.members.append(world.new_wallet("random"))
 
     # A token's life
 
     def stage(self, plan: TokenPlan) -> Coin:
         """Plan a token's launch and all that its plan asks for."""
-        world, rng = self.world, self.world.rng
-        creator = world.new_wallet("developer", sol=120 + plan.liquidity)
-        first, second = rng.choice(_FIRST), rng.choice(_SECOND)
-        self._names += 1
-        symbol = f"{first[:3]}{second[:3]}".upper()
-        token = SandboxToken(
-            mint=world.new_address(),
-            name=f"{first} {second} {self._names}",
-            symbol=symbol,
-            decimals=6 if plan.venue == "curve" else rng.choice((6, 9)),
-            token_program=plan.token_program,
-            created_at=0,
-            supply_raw=SUPPLY,
-        )
-        if token.decimals == 9:
-            token.supply_raw = 10**9 * 10**9
-        world.ledger.mints[token.mint] = Mint(token.mint, plan.token_program, token.decimals, plan.fee_bps)
-        coin = Coin(token, plan.kinds, creator, washed=bool(plan.wash))
+        world = self.world
+        decimals = 6 if plan.venue == "curve" else world.rng.choice((6, 9))
+        coin = self._new_coin(plan.kinds, decimals, plan.token_program, plan.fee_bps)
+        creator = coin.creator
+        world.ledger.lamports[creator.address] += int(plan.liquidity * SOL)
+        coin.washed = bool(plan.wash)
         coin.launched = float(round(world.now - plan.age))
-        world.share(token.mint)
         if plan.usdc:
             furnish_usdc(world, creator, 2_000_000_000)
         if plan.venue == "curve":
@@ -99,6 +92,37 @@ class Casting:
             self._wash(coin, plan)
         return coin
 
+    def stage_old(self, number: int) -> list[Coin]:
+        """Plan so many tokens of the past, their ages spread over it."""
+        rng = self.world.rng
+        span = (OLDEST - YOUNGEST) / number
+        coins = []
+        for at in range(number):
+            wins = (at * WINNERS) % 1 + WINNERS >= 1
+            coin = self._new_coin(("past", "winner" if wins else "dud"), rng.choice((6, 9)), TOKEN, 0)
+            self.pasts.token(coin, wins=wins, age=YOUNGEST + span * (at + rng.random()))
+            self.insiders.services(coin)
+            coins.append(coin)
+        return coins
+
+    def _new_coin(self, kinds: tuple[str, ...], decimals: int, token_program: str, fee_bps: int) -> Coin:
+        world, rng = self.world, self.world.rng
+        creator = world.new_wallet("developer", sol=120)
+        first, second = rng.choice(_FIRST), rng.choice(_SECOND)
+        self._names += 1
+        token = SandboxToken(
+            mint=world.new_address(),
+            name=f"{first} {second} {self._names}",
+            symbol=f"{first[:3]}{second[:3]}".upper(),
+            decimals=decimals,
+            token_program=token_program,
+            created_at=0,
+            supply_raw=SUPPLY if decimals == 6 else 10**9 * 10**9,
+        )
+        world.ledger.mints[token.mint] = Mint(token.mint, token_program, decimals, fee_bps)
+        world.share(token.mint)
+        return Coin(token, kinds, creator)
+
     def _launch_curve(self, coin: Coin, plan: TokenPlan) -> None:
         world, rng = self.world, self.world.rng
         unit = world.sol_usd() * 1e6 if plan.usdc else SOL
@@ -106,8 +130,9 @@ class Casting:
         launch_on_curve(world, coin, USDC if plan.usdc else WSOL, dev_buy)
         bundle = [self._insider("bundler", plan) for _ in range(plan.bundle)]
         snipers = [self._insider("sniper", plan) for _ in range(plan.snipers)]
-        oddities.snipe(world, coin, bundle, "bundle")
-        oddities.snipe(world, coin, snipers, "sniper")
+        if bundle:
+            oddities.bundle(world, coin, bundle, together=2 if len(bundle) > 2 and not plan.usdc else 0)
+        oddities.snipe(world, coin, snipers)
         for wallet in bundle:
             taker = world.new_wallet("bundle_receiver", sol=5)
             wait = rng.uniform(300, 2400)
@@ -126,9 +151,9 @@ class Casting:
     def _launch_pool(self, coin: Coin, plan: TokenPlan) -> None:
         """The first public trade, and snipers in its slot."""
         world, rng = self.world, self.world.rng
-        buy(world, coin, world.new_wallet("random", skill=0.3), int(rng.uniform(0.1, 0.5) * SOL), PLAIN)
+        buy(world, coin, world.new_wallet("random"), int(rng.uniform(0.1, 0.5) * SOL), PLAIN)
         snipers = [self._insider("sniper", plan) for _ in range(plan.snipers)]
-        oddities.snipe(world, coin, snipers, "sniper")
+        oddities.snipe(world, coin, snipers)
         for wallet in snipers:
             world.later(rng.uniform(20, 3000), partial(oddities.sell_all, world, coin, wallet))
         takers = [world.new_wallet("airdrop_receiver", sol=4) for _ in range(5)]
@@ -152,6 +177,7 @@ class Casting:
     def _wash(self, coin: Coin, plan: TokenPlan) -> None:
         world, rng = self.world, self.world.rng
         ring = [world.new_wallet("wash", sol=plan.wash_size * 12) for _ in range(6)]
+        world.staged.ring(coin.mint, [wallet.address for wallet in ring])
         for _ in range(plan.wash):
             moment = rng.uniform(coin.launched + 1900, world.now - HOUR)
             world.at(moment, partial(oddities.wash, world, coin, ring, plan.wash_size))
@@ -167,13 +193,14 @@ class Casting:
         world, rng = self.world, self.world.rng
         self.traders.skilled(coins, wallets=len(coins))
         self.traders.lucky(coins, wallets=len(coins) * 6 // 5)
-        for coin in coins:
+        for number, coin in enumerate(coins):
             pumped = "pumped" in coin.kinds
             self._odd(coin, 3 if pumped else 1)
             if pumped:
                 self.traders.near_the_bounds(coin)
                 self._orders(coin)
                 self.traders.visit_in_usdc(coin)
+            self._marked(coin, number)
             if "second_pool" in coin.kinds:
                 self._when_early(coin, 6 * HOUR, self._second_pool)
         for _ in range(len(coins) // 3):
@@ -183,19 +210,48 @@ class Casting:
         for _ in range(6 * len(coins)):
             moment = rng.uniform(world.now - 8 * DAY, world.now)
             world.at(moment, self._plain)
+        self.pasts.fill()
+
+    def _marked(self, coin: Coin, number: int) -> None:
+        """Those that flags are for, and those that only look like them. `number` is the token's among all."""
+        insiders, strangers = self.insiders, self.strangers
+        insiders.services(coin)
+        if coin.washed:
+            return
+        pumped = "pumped" in coin.kinds
+        insiders.snipers(coin, 2 if pumped else number % 2)
+        if pumped or number % 3 == 0:
+            insiders.fast(coin, pushed=pumped and number % 2 == 0)
+            strangers.same_slot(coin, adjacent=number % 2 == 0)
+        if not pumped:
+            if number % 3 == 1 and "usdc" not in coin.kinds:
+                insiders.late_bundle(coin)
+            return
+        strangers.deposit(coin)
+        if "usdc" in coin.kinds:
+            return
+        insiders.late_bundle(coin)
+        insiders.fast(coin, pushed=False)
+        if number % 3 == 0 and not self.world.ledger.mints[coin.mint].fee_bps:
+            insiders.ring(coin)
+        strangers.same_slot(coin, adjacent=True)
+        strangers.same_amount(coin)
+        if number % 2 == 0:
+            strangers.same_funder(coin)
 
     def _odd(self, coin: Coin, often: int) -> None:
         world, rng = self.world, self.world.rng
         for _ in range(often):
             mev = world.new_wallet("mev", sol=100)
-            dust = rng.choice((0, 0, 0, 5))
+            dust = rng.choice((0, 5))
             self._between(coin, 60, 5 * HOUR, partial(oddities.round_trip, world, coin, mev, dust=dust))
             self._when_early(coin, rng.uniform(300, 3000), self._shuffle)
             self._when_early(coin, rng.uniform(300, 6000), self._give_to_own)
         if often < 2:
             return
-        attacker = world.new_wallet("mev", sol=200)
-        self._between(coin, 1900, 4 * HOUR, partial(self._sandwich, coin, attacker))
+        for _ in range(2):
+            attacker = world.new_wallet("mev", sol=200)
+            self._between(coin, 1900, 4 * HOUR, partial(self._sandwich, coin, attacker))
         delegate = world.new_wallet("delegate", sol=20)
         self._when_early(coin, rng.uniform(2, 9) * HOUR, partial(self._delegate, delegate=delegate))
         self._between(coin, 60, HOUR, lambda: self._open_for_another(coin))

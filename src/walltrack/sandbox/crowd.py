@@ -10,7 +10,7 @@ from walltrack.sandbox.addresses import PUMP_MIGRATOR, USDC, WSOL
 from walltrack.sandbox.curve import Curve
 from walltrack.sandbox.launches import migrate
 from walltrack.sandbox.plans import Segment, TokenPlan
-from walltrack.sandbox.trading import buy, sell
+from walltrack.sandbox.trading import How, buy, sell
 from walltrack.sandbox.types import SandboxPool
 from walltrack.sandbox.venues import Coin
 from walltrack.sandbox.world import SOL, Wallet, World
@@ -42,6 +42,8 @@ class Crowd:
             return
         if not coin.traded:
             coin.traded, coin.launched = True, world.time
+            for what in coin.on_launch:
+                what()
         venue = coin.venue
         if isinstance(venue, Curve) and not venue.complete and venue.real()[0] <= 0:
             venue.complete = True
@@ -102,13 +104,19 @@ class Crowd:
                 spend = int(world.ledger.lamports[wallet.address] * rng.uniform(0.2, 0.7))
         elif world.ledger.held(wallet.address, USDC) < spend and not furnish_usdc(world, wallet, spend):
             return
-        made = buy(world, coin, wallet, spend)
-        if made is None:
-            return
-        if coin.is_early(world.time):
+        self.joins(coin, wallet, spend)
+
+    def joins(
+        self, coin: Coin, wallet: Wallet, spend: int, how: How | None = None, *, adjacent: bool = False
+    ) -> bool:
+        """Have somebody buy for so many quote units who may sell for the price's sake later. False where it cannot."""
+        if buy(self.world, coin, wallet, spend, how, adjacent=adjacent) is None:
+            return False
+        if coin.is_early(self.world.time):
             coin.early.setdefault(wallet.address, wallet)
         if wallet.kind != "holder" and wallet not in coin.holders:
             coin.holders.append(wallet)
+        return True
 
     def _buyer(self, coin: Coin) -> Wallet:
         rng = self.world.rng
@@ -122,7 +130,7 @@ class Crowd:
             kind = "late_buyer"
         else:
             kind = "holder" if drawn < 0.2 else "loser" if drawn < 0.45 else "random"
-        wallet = self.world.new_wallet(kind, skill=0.3 if kind == "random" else None)
+        wallet = self.world.new_wallet(kind)
         self.members.append(wallet)
         return wallet
 

@@ -203,7 +203,7 @@ def second_pool(world: World, coin: Coin, provider: Wallet, tokens: int, lamport
 
 def open_sol_usdc(world: World) -> None:
     """The deep pool through which USDC becomes SOL, from before the market began."""
-    rich = Wallet(world.new_address(), "infrastructure")
+    rich = Wallet(world.new_address(), "liquidity")
     token = SandboxToken(USDC, "USD Coin", "USDC", 6, TOKEN, 0, 10**16)
     coin = Coin(token, (), rich)
     pool = Cpmm(world, coin, WSOL)

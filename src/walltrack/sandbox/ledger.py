@@ -79,6 +79,9 @@ class Draft:
         self.rent_rate = rent_rate
         self.instructions: list[Instruction] = []
         self.writable: set[str] = set()
+        self._named: dict[str, None] = {}
+        self._programs: dict[str, None] = {}
+        self._called: dict[str, None] = {}
         self._depth = 0
         self._lamports_before: dict[str, int] = {}
         self._tokens_before: dict[str, TokenAccount | None] = {}
@@ -88,8 +91,12 @@ class Draft:
     def call(self, program: str, accounts: tuple[str, ...], data: bytes) -> None:
         if self._depth == 0:
             self.instructions.append(Instruction(program, accounts, data, 1, []))
+            self._programs[program] = None
         else:
             self.instructions[-1].inner.append(Instruction(program, accounts, data, self._depth + 1, []))
+            self._called[program] = None
+        for account in accounts:
+            self._named[account] = None
 
     def enter(self, program: str, accounts: tuple[str, ...], data: bytes) -> None:
         self.call(program, accounts, data)
@@ -268,6 +275,7 @@ class Draft:
                 Instruction(COMPUTE_BUDGET, (), struct.pack("<BI", 2, limit), 1, []),
                 Instruction(COMPUTE_BUDGET, (), struct.pack("<BQ", 3, price), 1, []),
             ]
+            self._programs[COMPUTE_BUDGET] = None
         keys, static, header, loaded_writable = self._keys(touched, lookups=version == 0)
         earlier = self._lamports_before
         after = [held.get(key, 0) for key in keys]
@@ -299,25 +307,12 @@ class Draft:
         self, touched: set[str], *, lookups: bool
     ) -> tuple[tuple[str, ...], int, tuple[int, int, int], int]:
         """All keys in balance order, the number of static ones, the header, the number of loaded writable ones."""
-        seen: dict[str, None] = {}
-        programs: set[str] = set()
-        for program, accounts, _, _, inner in self.instructions:
-            programs.add(program)
-            for account in accounts:
-                seen[account] = None
-            for called in inner:
-                for account in called.accounts:
-                    seen[account] = None
-        for program, _, _, _, inner in self.instructions:
-            for called in inner:
-                seen[called.program] = None
-            seen[program] = None
-        signers, shared = self.signers, self.ledger.shared
+        signers, shared, programs = self.signers, self.ledger.shared, self._programs
         writable: list[str] = []
         readonly: list[str] = []
         loaded: list[str] = []
         loaded_readonly: list[str] = []
-        for key in seen:
+        for key in self._named | self._called | programs:
             if key in signers:
                 continue
             if lookups and key in shared and key not in programs:
@@ -329,12 +324,12 @@ class Draft:
         return keys, static, (len(signers), 0, len(readonly)), len(loaded)
 
     def _token_balances(self, keys: Sequence[str]) -> tuple[list[TokenBalance], tuple[str, ...]]:
-        accounts, mints, earlier = self.ledger.token_accounts, self.ledger.mints, self._tokens_before
+        current, before_of, mints = self.ledger.token_accounts.get, self._tokens_before.get, self.ledger.mints
         found: list[TokenBalance] = []
         owners: dict[str, None] = {}
         for index, key in enumerate(keys):
-            now = accounts.get(key)
-            then = earlier.get(key, now) if key in earlier else now
+            now = current(key)
+            then = before_of(key, now)
             known = now or then
             if known is None:
                 continue

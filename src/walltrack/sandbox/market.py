@@ -16,17 +16,21 @@ from walltrack.sandbox.types import Market
 from walltrack.sandbox.venues import Coin
 from walltrack.sandbox.world import World
 
-TRANSACTIONS_PER_TOKEN: Final = 400
-"""About how many transactions a token has, on average."""
+TRANSACTIONS_PER_TOKEN: Final = 500
+"""About how many transactions there are for a token, those of one old token among them."""
 
 LEAST_TOKENS: Final = 8
+LEAST_OLD_TOKENS: Final = 12
+"""As many tokens of the past as there are tokens of the present, at least these."""
+
 _MOST_TRANSACTIONS: Final = 2_000_000
 
 
 def generate(seed: int, *, now: int, size: int | None = None) -> Market:
     """The market of a seed up to `now` (Unix seconds), with about `size` transactions.
 
-    Left out, the size is that of the default market: some 70 tokens. Raises ValueError where `now` lies before the
+    Left out, the size is that of the default market: some 70 tokens, and as many old
+    ones that pumped or fell in the three months before. Raises ValueError where `now` lies before the
     first slot whose time is known, or the size is out of bounds.
     """
     if now < EARLIEST_NOW:
@@ -60,6 +64,7 @@ def _play(world: World, tokens: int) -> Sequence[Coin]:
     world.on_trade = crowd.traded
     casting = Casting(world, crowd)
     coins = [casting.stage(plan) for plan in token_plans(world.rng, tokens)]
+    old = casting.stage_old(max(LEAST_OLD_TOKENS, tokens))
     casting.fill(coins)
     world.run()
-    return coins
+    return [*coins, *old]

@@ -14,24 +14,49 @@ from walltrack.sandbox.venues import Coin
 from walltrack.sandbox.world import SOL, Story, Wallet, World
 
 
-def snipe(world: World, coin: Coin, wallets: Sequence[Wallet], kind: str) -> None:
-    """Buy right behind the token's creation, in its slot: bundled wallets in one transaction, others in their own."""
-    rng = world.rng
-    unit = SOL if coin.venue.quote == WSOL else int(world.sol_usd() * 1e6)
-    if kind == "bundle" and len(wallets) > 2 and coin.venue.quote == WSOL:
-        together, wallets = wallets[:2], wallets[2:]
-        story = Story(world, together[0].address, together[1].address)
-        try:
-            for wallet in together:
-                buy_within(story, coin, wallet, int(rng.uniform(0.3, 0.9) * unit), PLAIN, note=kind)
-            story.transfer(together[0].address, rng.choice(world.unknown_tips), 2_000_000)
-            story.extra[together[0].address] = story.extra.get(together[0].address, 0) + 2_000_000
-        except OverdrawnError:
-            story.take_back()
-        else:
-            world.submit(story, adjacent=True)
+def snipe(world: World, coin: Coin, wallets: Sequence[Wallet]) -> None:
+    """Buy right behind the token's creation, in its slot, each wallet on its own account."""
     for wallet in wallets:
-        buy(world, coin, wallet, int(rng.uniform(0.3, 1.2) * unit), PLAIN, note=kind, adjacent=True)
+        buy(
+            world,
+            coin,
+            wallet,
+            int(world.rng.uniform(0.3, 1.2) * quote_unit(world, coin)),
+            PLAIN,
+            note="sniper",
+        )
+
+
+def bundle(world: World, coin: Coin, wallets: Sequence[Wallet], together: int) -> None:
+    """Let wallets of one hand buy for the same amount each: the first ones in one transaction that all of them sign,
+    the others in transactions of their own right behind it.
+    """
+    spend = int(world.rng.uniform(0.3, 1.0) * quote_unit(world, coin))
+    bought: list[Wallet] = []
+    if together > 1 and buy_together(world, coin, wallets[:together], spend):
+        bought += wallets[:together]
+    for wallet in wallets[together if together > 1 else 0 :]:
+        if buy(world, coin, wallet, spend, PLAIN, note="bundle", adjacent=True) is not None:
+            bought.append(wallet)
+    world.staged.bundle(coin.mint, [wallet.address for wallet in bought])
+
+
+def buy_together(world: World, coin: Coin, wallets: Sequence[Wallet], spend: int) -> bool:
+    """Have several wallets buy in one transaction; the first pays its fee and a tip."""
+    story = Story(world, *(wallet.address for wallet in wallets))
+    try:
+        for wallet in wallets:
+            buy_within(story, coin, wallet, spend, PLAIN, note="bundle")
+        story.pay(wallets[0].address, world.rng.choice(world.unknown_tips), 2_000_000)
+    except OverdrawnError:
+        story.take_back()
+        return False
+    return world.submit(story, adjacent=True) is not None
+
+
+def quote_unit(world: World, coin: Coin) -> int:
+    """What one SOL is worth in raw quote units."""
+    return SOL if coin.venue.quote == WSOL else int(world.sol_usd() * 1e6)
 
 
 def hand_on(world: World, coin: Coin, giver: Wallet, taker: Wallet, sells_after: float) -> None:
@@ -46,10 +71,12 @@ def hand_on(world: World, coin: Coin, giver: Wallet, taker: Wallet, sells_after:
 
 
 def give(world: World, coin: Coin, giver: Wallet, taker: Wallet, amount: int) -> bool:
-    """Transfer tokens between two wallets."""
+    """Transfer tokens between two wallets. Where the taker has an account the transaction does not name the taker."""
     story = Story(world, giver.address)
     try:
-        target, _ = story.open_account(giver.address, taker.address, coin.mint)
+        target = world.ledger.account_of(taker.address, coin.mint)
+        if target not in world.ledger.token_accounts:
+            story.open_account(giver.address, taker.address, coin.mint)
         source = world.ledger.account_of(giver.address, coin.mint)
         arrives = story.send(source, target, amount, giver.address)
     except (OverdrawnError, KeyError):
@@ -57,7 +84,10 @@ def give(world: World, coin: Coin, giver: Wallet, taker: Wallet, amount: int) ->
         return False
     story.gave(coin.mint, giver.address, amount)
     story.got(coin.mint, taker.address, arrives)
-    return world.submit(story) is not None
+    if world.submit(story) is None:
+        return False
+    world.staged.gave(coin.mint, giver.address, taker.address)
+    return True
 
 
 def sell_all(world: World, coin: Coin, wallet: Wallet, share: float = 1.0) -> None:
@@ -86,6 +116,8 @@ def airdrop(world: World, coin: Coin, giver: Wallet, takers: Sequence[Wallet], a
         return
     if world.submit(story) is None:
         return
+    for taker in takers:
+        world.staged.gave(coin.mint, giver.address, taker.address)
     for taker in takers:
         if world.rng.random() < 0.7:
             world.later(world.rng.uniform(60, 7200), partial(sell_all, world, coin, taker))
@@ -150,19 +182,24 @@ def round_trip(world: World, coin: Coin, wallet: Wallet, *, dust: int = 0) -> No
         return
     if dust:
         story.bought(coin.mint, user, dust, WSOL, spent - received, note="round trip")
-    world.submit(story)
+    if world.submit(story) is not None:
+        world.staged.mark("round_trip", user, coin.mint)
 
 
 def sandwich(world: World, coin: Coin, attacker: Wallet, victim: Wallet, spend: int) -> None:
     """Buy before and sell after somebody's purchase, all in one slot."""
-    if coin.venue.quote != WSOL:
+    if coin.venue.quote != WSOL or not world.fund(victim, spend):
         return
     before = world.ledger.held(attacker.address, coin.mint)
     if buy(world, coin, attacker, spend, PLAIN, note="sandwich", adjacent=True) is None:
         return
-    buy(world, coin, victim, spend // 2, adjacent=True)
+    caught = buy(world, coin, victim, spend // 2, adjacent=True)
     held = world.ledger.held(attacker.address, coin.mint) - before
-    sell(world, coin, attacker, held, PLAIN, note="sandwich", adjacent=True)
+    if (
+        sell(world, coin, attacker, held, PLAIN, note="sandwich", adjacent=True) is not None
+        and caught is not None
+    ):
+        world.staged.mark("round_trip", attacker.address, coin.mint)
 
 
 def delegated_sale(world: World, coin: Coin, owner: Wallet, delegate: Wallet) -> None:

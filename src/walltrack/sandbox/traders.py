@@ -32,18 +32,19 @@ class Traders:
             skill = round(rng.uniform(0.6, 0.95), 3)
             wallet = self.world.new_wallet("skilled", sol=rng.uniform(60, 300), skill=skill)
             for coin in self._picks(pumped, others, skill, rng.randrange(4, 9)):
-                self._visit(coin, wallet, rng.uniform(4, 600), aim=rng.uniform(2.0, 6.0))
+                self.visit(coin, wallet, rng.uniform(4, 600), aim=rng.uniform(2.0, 6.0))
 
     def lucky(self, coins: Sequence[Coin], wallets: int) -> None:
         """Wallets with one good trade, and some like anybody's."""
         rng = self.world.rng
         pumped = [coin for coin in coins if "pumped" in coin.kinds]
         for _ in range(wallets):
-            wallet = self.world.new_wallet("lucky", sol=rng.uniform(20, 80), skill=0.3)
-            self._visit(rng.choice(pumped), wallet, rng.uniform(10, 1500), aim=rng.uniform(2.0, 8.0))
+            skill = round(rng.uniform(0.1, 0.45), 3)
+            wallet = self.world.new_wallet("lucky", sol=rng.uniform(20, 80), skill=skill)
+            self.visit(rng.choice(pumped), wallet, rng.uniform(10, 1500), aim=rng.uniform(2.0, 8.0))
             for coin in rng.sample(coins, min(3, len(coins))):
                 if "pumped" not in coin.kinds:
-                    self._visit(
+                    self.visit(
                         coin, wallet, rng.uniform(60, 2 * HOUR), aim=9.0, stay=rng.uniform(0.2, 6) * HOUR
                     )
 
@@ -53,14 +54,14 @@ class Traders:
         """
         new = self.world.new_wallet
         for low, high in ((52.0, 58.0), (42.0, 48.0)):
-            self._visit(coin, new("random", sol=60, skill=0.3), 240, between=(low, high))
+            self.visit(coin, new("near_bound", sol=60), 240, between=(low, high))
         for delay in (0.4, EARLY_SECONDS - 45, EARLY_SECONDS + 45):
-            self._visit(coin, new("random", sol=60, skill=0.3), delay, aim=2.2)
+            self.visit(coin, new("near_bound", sol=60), delay, aim=2.2)
 
     def visit_in_usdc(self, coin: Coin) -> None:
         """Somebody buys a token that trades against SOL with USDC, and sells it for SOL."""
         world = self.world
-        wallet = world.new_wallet("random", sol=30, skill=0.3)
+        wallet = world.new_wallet("random", sol=30)
         wallet.keeps_wsol = False
         world.ledger.token_accounts.pop(world.ledger.account_of(wallet.address, WSOL), None)
         world.ledger.lamports.pop(world.ledger.account_of(wallet.address, WSOL), None)
@@ -70,7 +71,7 @@ class Traders:
         def arrive() -> None:
             if isinstance(coin.venue, Curve) or buy_with_usdc(world, coin, wallet, usdc) is None:
                 return
-            world.later(world.rng.uniform(600, 9000), partial(self._leave, coin, wallet, 1.0))
+            world.later(world.rng.uniform(600, 9000), partial(self.leave, coin, wallet, 1.0))
 
         world.at(coin.launched + world.rng.uniform(60, 1500), arrive)
 
@@ -82,7 +83,7 @@ class Traders:
             found[coin.mint] = coin
         return list(found.values())
 
-    def _visit(
+    def visit(
         self,
         coin: Coin,
         wallet: Wallet,
@@ -108,19 +109,27 @@ class Traders:
             price = coin.venue.price()
             if between is not None:
                 self._aim(coin, price * (1 + between[0] / 100), partial(self._take, coin, wallet, between))
-            elif not stay:
-                parts = rng.choice((1, 1, 2, 3))
-                for part in range(parts):
-                    level = price * aim * (1 + 0.35 * part)
-                    self._aim(coin, level, partial(self._leave, coin, wallet, 1 / (parts - part)))
-            world.later(stay or rng.uniform(3, 30) * HOUR, partial(self._leave, coin, wallet, 1.0))
+            if stay:
+                world.later(stay, partial(self.leave, coin, wallet, 1.0))
+            else:
+                self.hold(coin, wallet, aim if between is None else 0.0)
 
         world.at(coin.launched + delay, arrive)
+
+    def hold(self, coin: Coin, wallet: Wallet, aim: float = 0.0) -> None:
+        """Sell, in parts, from `aim` times the price on, and what is left within a day or so."""
+        world, rng = self.world, self.world.rng
+        if aim:
+            parts = rng.choice((1, 1, 2, 3))
+            for part in range(parts):
+                level = coin.venue.price() * aim * (1 + 0.35 * part)
+                self._aim(coin, level, partial(self.leave, coin, wallet, 1 / (parts - part)))
+        world.later(rng.uniform(3, 30) * HOUR, partial(self.leave, coin, wallet, 1.0))
 
     def _aim(self, coin: Coin, price: float, what: Callable[[], object]) -> None:
         heapq.heappush(coin.targets, (price, next(self._order), what))
 
-    def _leave(self, coin: Coin, wallet: Wallet, share: float) -> None:
+    def leave(self, coin: Coin, wallet: Wallet, share: float) -> None:
         """Sell a share of what is held; later, where it cannot be now."""
         world = self.world
         if not coin.venues:
@@ -130,7 +139,7 @@ class Traders:
         if raw <= 0:
             return
         if sell(world, coin, wallet, raw) is None:
-            world.later(world.rng.uniform(60, 600), partial(self._leave, coin, wallet, share))
+            world.later(world.rng.uniform(60, 600), partial(self.leave, coin, wallet, share))
 
     def _take(self, coin: Coin, wallet: Wallet, between: tuple[float, float]) -> None:
         """Sell all once the profit lies between two bounds; wait for the price where it does not."""
@@ -146,7 +155,7 @@ class Traders:
             price = coin.venue.price() * (1 + min((low + 2 - pct) / 150, 0.2))
             self._aim(coin, price, partial(self._take, coin, wallet, between))
         else:
-            self.world.later(self.world.rng.uniform(5, 60), partial(self._take, coin, wallet, between))
+            self.world.later(self.world.rng.uniform(20, 150), partial(self._take, coin, wallet, between))
 
     def _expected(self, coin: Coin, token_raw: int) -> int:
         """About what a sale brings now, in lamports."""

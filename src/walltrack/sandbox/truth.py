@@ -1,8 +1,13 @@
 """truth.json: who is who in a market, what pumped, and every wallet's exact position.
 
-Layout: `tokens` (a list, by launch), `wallets` (address, kind, skill), `positions` (see `Position.as_json`),
-`qualified` (the wallets that the default parameters must find, with token), and the parameters themselves.
-Times are Unix seconds.
+Layout: `tokens` (a list, by launch; those of the past have the kind "past" and "winner" or "dud"), `wallets` (address,
+kind, skill: see `world.Wallet`), `positions` (see `Position.as_json`), `qualified` (the wallets that the default
+parameters must find, with token), and the parameters themselves. Times are Unix seconds.
+
+`flags` lists what each wallet is to be flagged with: flag, wallet, and the mint, which is null where it holds for all
+(see `walltrack.sandbox.labels`). A round trip of which nothing was left over shows in no balance, and is not flagged.
+`labels` gives, by mint, who was staged together: `bundles` and `rings`, each a list of lists of wallets. `exchanges`
+names addresses, as an operator's own list does.
 
 What a run must pay for follows from `tokens[].transactions`: succeeded transactions that name the mint, in all and up
 to the end of the early window; the same for each pool, and how many of these do not name the mint; and, for each
@@ -20,6 +25,7 @@ from typing import Any, Final
 from walltrack.sandbox.addresses import RAYDIUM_V4
 from walltrack.sandbox.calendar import DAY, HOUR
 from walltrack.sandbox.curve import Curve
+from walltrack.sandbox.labels import tell_flags
 from walltrack.sandbox.types import SandboxPool, SandboxToken, SandboxTrade
 from walltrack.sandbox.venues import Coin
 from walltrack.sandbox.world import World
@@ -64,6 +70,9 @@ def tell_truth(world: World, coins: Sequence[Coin]) -> dict[str, Any]:
         "wallets": [{"address": w.address, "kind": w.kind, "skill": w.skill} for w in world.wallets.values()],
         "positions": positions,
         "qualified": qualified,
+        "flags": tell_flags(world, traded),
+        "labels": world.staged.groups,
+        "exchanges": world.exchanges,
     }
 
 
@@ -177,9 +186,10 @@ def _transaction_counts(world: World, coins: Sequence[Coin]) -> dict[str, dict[s
     named, early, failed = Counter[str](), Counter[str](), Counter[str]()
     by_pool, by_pool_early, unnamed = Counter[str](), Counter[str](), Counter[str]()
     by_account = Counter[str]()
+    counted = ends.keys() | pools.keys() | accounts.keys()
     for tx in world.transactions:
-        keys = set(tx.accounts)
-        for key in tx.accounts:
+        keys = counted.intersection(tx.accounts)
+        for key in keys:
             if key in ends:
                 if tx.err is not None:
                     failed[key] += 1
@@ -192,7 +202,7 @@ def _transaction_counts(world: World, coins: Sequence[Coin]) -> dict[str, dict[s
                 by_pool[key] += 1
                 by_pool_early[key] += tx.block_time <= ends[pools[key]]
                 unnamed[key] += pools[key] not in keys
-            elif key in accounts and tx.block_time > ends[accounts[key]]:
+            elif tx.block_time > ends[accounts[key]]:
                 by_account[key] += 1
     per_mint: dict[str, list[int]] = {coin.mint: [] for coin in coins}
     for account, mint in accounts.items():

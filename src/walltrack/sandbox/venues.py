@@ -20,7 +20,8 @@ _CLEAR_SECONDS: Final = 12
 @dataclass(slots=True, eq=False)
 class Coin:
     """A token while it is simulated. `venue` is where it trades now; `holders` are those of the crowd that may sell;
-    `targets` (a heap) what happens when a price is reached; `early` the wallets that bought early.
+    `targets` (a heap) what happens when a price is reached; `early` the wallets that bought early; `on_launch` what
+    happens once somebody has traded.
     """
 
     token: SandboxToken
@@ -34,6 +35,7 @@ class Coin:
     launch_price: float = 0.0
     washed: bool = False
     early: dict[str, Wallet] = field(default_factory=dict)
+    on_launch: list[Callable[[], object]] = field(default_factory=list)
 
     def is_early(self, time: int) -> bool:
         """Whether this time lies within the default early window."""

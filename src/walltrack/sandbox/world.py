@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
@@ -25,7 +24,8 @@ from walltrack.sandbox.addresses import (
     WSOL,
 )
 from walltrack.sandbox.books import Books, Entry, Kind
-from walltrack.sandbox.calendar import DAY, RentRates, SolPrices, slot_at, time_of
+from walltrack.sandbox.calendar import DAY, FIRST_SLOT_OF_VERSION_1, RentRates, SolPrices, slot_at, time_of
+from walltrack.sandbox.labels import Staged
 from walltrack.sandbox.ledger import Draft, Ledger, Mint, OverdrawnError, TokenAccount
 from walltrack.sandbox.types import SandboxPool, SandboxTrade, SandboxTransaction
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from walltrack.sandbox.venues import Venue
 
 SOL: Final = 10**9
-DAYS: Final = 40
+DAYS: Final = 95
 """Days before `now` at which the simulation begins."""
 
 _SLIPPAGE: Final = {"InstructionError": [3, {"Custom": 6002}]}
@@ -107,7 +107,8 @@ class Story(Draft):
 class World:
     """Everything that changes while a market is made. Things happen in the order of their slots.
 
-    `on_trade` is told of every pool that was traded in. `sol_usdc` is the pool that turns USDC into SOL.
+    `on_trade` is told of every pool that was traded in. `sol_usdc` is the pool that turns USDC into SOL. `exchanges`
+    names addresses of exchanges.
     """
 
     on_trade: Callable[[SandboxPool], None]
@@ -124,6 +125,8 @@ class World:
         self.transactions: list[SandboxTransaction] = []
         self.wallets: dict[str, Wallet] = {}
         self.venue_of: dict[str, Venue] = {}
+        self.staged = Staged()
+        self.exchanges: dict[str, str] = {}
         self.slot = slot_at(now - DAYS * DAY)
         self.last_slot = slot_at(now + 1) - 1
         self.time = time_of(self.slot)
@@ -158,8 +161,11 @@ class World:
     # Wallets
 
     def new_address(self) -> str:
-        """An address that a key pair has."""
-        return str(Keypair.from_seed(self.rng.randbytes(32)).pubkey())
+        """An address on the curve, as those of key pairs are: every second number is one."""
+        while True:
+            drawn = Pubkey(self.rng.randbytes(32))
+            if drawn.is_on_curve():
+                return str(drawn)
 
     def new_wallet(self, kind: str, *, sol: float = 0.0, skill: float | None = None) -> Wallet:
         """A wallet that has had its SOL since before the market began; how much is drawn where `sol` is 0."""
@@ -206,14 +212,15 @@ class World:
     ) -> SandboxTransaction | None:
         """Put a transaction on the chain; None where its payer cannot pay. `adjacent`: right after the last one."""
         rng = self.rng
-        self._index += 1 if adjacent else rng.randrange(1, 30)
+        self._index += 1 if adjacent else 1 + int(rng.random() * 29)
         if version is None:
             drawn = rng.random()
-            version = 1 if drawn < 0.42 else 0 if drawn < 0.78 else "legacy"
+            newest = 1 if self.slot >= FIRST_SLOT_OF_VERSION_1 else 0
+            version = newest if drawn < 0.42 else 0 if drawn < 0.78 else "legacy"
         if self._blockhash[0] != self.slot // 150:
             self._blockhash = (self.slot // 150, str(Pubkey(rng.randbytes(32))))
         signatures = tuple(str(Signature.from_bytes(rng.randbytes(64))) for _ in story.signers)
-        limit = rng.randrange(80_000, 400_000)
+        limit = 80_000 + int(rng.random() * 320_000)
         price = int(rng.lognormvariate(12.2, 1.3))
         try:
             made = story.finish(

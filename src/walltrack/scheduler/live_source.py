@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -14,8 +15,11 @@ from walltrack.data.supabase.repositories.provider_repo import ProviderRepositor
 from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.sol_price_repo import SolPriceRepository
 from walltrack.data.supabase.repositories.tape_repo import TapeRepository
+from walltrack.data.supabase.repositories.wallet_history_repo import WalletHistoryRepository
+from walltrack.discovery.clock import Clock
 from walltrack.discovery.models import DiscoveryRunParams, ListedToken, ReadingCost, TokenRefusal
-from walltrack.discovery.pipeline import Clock, TapeReading, TokenList
+from walltrack.discovery.pipeline import TapeReading, TokenList
+from walltrack.discovery.profiling import HistoryReading
 from walltrack.discovery.pumps import PumpedToken
 from walltrack.discovery.reading_plan import (
     CreditBudget,
@@ -26,9 +30,11 @@ from walltrack.discovery.reading_plan import (
 )
 from walltrack.discovery.tape import Tape, Unmeasurable
 from walltrack.discovery.valuation import hours_to_value, in_sol
+from walltrack.discovery.wallet_history import stable_hours, valued
 from walltrack.services import providers
 from walltrack.services.chain import ChainReader
 from walltrack.services.chain.reader import pools_to_read
+from walltrack.services.chain.wallet_histories import WalletHistoryReader
 from walltrack.services.faults import ProviderFault
 from walltrack.services.helius import HeliusHistory
 from walltrack.services.http import Http
@@ -77,6 +83,7 @@ class LiveMarket:
             quotas=provider_rows, meter=meter, bounds=HttpBounds.of(settings), retries=retries
         ) as http:
             history = None
+            tapes = TapeRepository(self._database)
             rpc = SolanaRpc(http, providers.solana_rpc(settings))
             if settings.helius_api_key is not None:
                 helius = providers.helius_rpc(settings)
@@ -85,7 +92,15 @@ class LiveMarket:
             yield LiveTokens(
                 run_id,
                 markets=LiveMarkets(http, settings),
-                chain=ChainReader(rpc, TapeRepository(self._database), history=history),
+                chain=ChainReader(rpc, tapes, history=history),
+                histories=WalletHistoryReader(
+                    rpc,
+                    WalletHistoryRepository(self._database),
+                    tapes,
+                    history=history,
+                    lookback_days=settings.profile_lookback_days,
+                    max_transactions=settings.profile_max_transactions,
+                ),
                 prices=SolPrices(http, providers.geckoterminal(settings), SolPriceRepository(self._database)),
                 listings=RunListingRepository(self._database),
                 clock=self._clock,
@@ -103,6 +118,7 @@ class LiveTokens:
         *,
         markets: LiveMarkets,
         chain: ChainReader,
+        histories: WalletHistoryReader,
         prices: SolPrices,
         listings: RunListingRepository,
         clock: Clock,
@@ -114,6 +130,7 @@ class LiveTokens:
         self._run_id = run_id
         self._markets = markets
         self._chain = chain
+        self._histories = histories
         self._prices = prices
         self._listings = listings
         self._clock = clock
@@ -182,17 +199,33 @@ class LiveTokens:
         tape = read.tape if isinstance(read.tape, Unmeasurable) else await self._valued(read.tape)
         return TapeReading(tape, ReadingCost(read.requests, read.credits), str(read.plan))
 
+    def now(self) -> datetime:
+        """The market's time."""
+        return self._clock.now()
+
+    async def read_history(self, wallet: str) -> HistoryReading:
+        """A wallet's own history, its stablecoin trades valued in SOL, out of the same budget as the tapes."""
+        read = await self._histories.read(wallet, now=self._clock.now(), budget=self._budget)
+        history = read.history
+        if not isinstance(history, Unmeasurable):
+            history = valued(history, await self._sol_prices(stable_hours(history), wallet))
+        return HistoryReading(history, read.cost)
+
     async def _valued(self, tape: Tape) -> Tape:
-        hours = hours_to_value(tape)
+        prices = await self._sol_prices(hours_to_value(tape), tape.mint)
+        return in_sol(tape, prices) if prices else tape
+
+    async def _sol_prices(self, hours: Collection[datetime], whose: str) -> Mapping[datetime, Decimal]:
+        """The hours' SOL prices; none, with a warning, where they cannot be had."""
         if not hours:
-            return tape
+            return {}
         try:
             prices = await self._prices.prices(hours, self._clock.now())
         except ProviderFault as fault:
-            self.warnings.append(f"{tape.mint}: trades against stablecoins are unpriced: {fault}")
-            return tape
+            self.warnings.append(f"{whose}: trades against stablecoins are unpriced: {fault}")
+            return {}
         await self._listings.store_sol_prices(self._run_id, prices)
-        return in_sol(tape, prices)
+        return prices
 
     def _counts(self, token: PumpedToken) -> MarketCounts:
         age: timedelta = self._clock.now() - token.launched_at

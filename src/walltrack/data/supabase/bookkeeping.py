@@ -15,6 +15,8 @@ from yoyo import internalmigrations, read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import Migration, MigrationList, default_migration_table
 
+from walltrack.data.supabase.queue_schema import apply_queue_schema, drop_queue_schema, queue_migration
+
 SCHEMA: Final = "walltrack_migrations"
 """Holds yoyo's tables. Hosted databases expose `public` and not this."""
 
@@ -22,7 +24,9 @@ BOOKKEEPING_EXISTS: Final = "SELECT to_regclass('walltrack_migrations._yoyo_migr
 HIDDEN_TABLES: Final = """
     SELECT name FROM unnest(ARRAY[
         'discovery_config', 'discovery_runs', 'discovery_run_tokens', 'discovery_run_wallets', 'wallets', 'token_tapes',
-        'tape_streams', 'provider_usage', 'provider_quotas',
+        'tape_streams', 'provider_usage', 'provider_quotas', 'wallet_histories', 'wallet_history_pages',
+        'wallet_profiles', 'measured_launches', 'launch_rushes', 'address_lists', 'run_outcomes',
+        'schedule_ticks', 'config_audit',
         'walltrack_migrations._yoyo_migration'
     ]) AS name
     WHERE row_security_active(to_regclass(name)::oid)
@@ -39,8 +43,8 @@ _EARLIER_VERSION: Final = ("019_discovery_runs", "020_discovery_config")
 
 
 def known_migrations() -> list[str]:
-    """Names of the migrations of this version, in their order."""
-    return [migration.id for migration in _read()]
+    """Names of the migrations of this version, in their order. The last one is the job queue's schema."""
+    return [*(migration.id for migration in _read()), queue_migration()]
 
 
 def _read() -> MigrationList:
@@ -123,10 +127,14 @@ class Bookkeeping:
             self._backend.mark_one(migration, log=False)
         for hook in migrations.post_apply:
             self._process(hook, "apply")
-        return None if migration is None else cast("str", migration.id)
+        if migration is not None:
+            return cast("str", migration.id)
+        return apply_queue_schema(self._connection)
 
     def roll_back(self, name: str) -> bool:
         """Take one migration back. Returns False where it is not applied."""
+        if name == queue_migration():
+            return drop_queue_schema(self._connection)
         for migration in self._backend.to_rollback(_read()):
             if migration.id == name:
                 self._process(migration, "rollback")

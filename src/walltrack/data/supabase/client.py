@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -19,16 +19,32 @@ from walltrack.data.supabase.errors import check_server_version, describe, trans
 
 Connection = AsyncConnection[DictRow]
 
+RECONNECT_SECONDS: Final = 5.0
+"""How long a pool tries for a lost connection by itself, ever more rarely. After that each call tries anew, so that
+work goes on soon after a long outage has ended."""
+
+_KEEP_ALIVE: Final = {
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
 
 class Database:
     """A bounded pool of connections, as an async context manager.
 
     Entering raises DatabaseUnreachableError, DatabaseRightsError or DatabaseTooOldError, each naming host and
     database. It starts the embedded server where DATABASE_URL is not set; leaving stops it, for the last user.
+
+    `at_most` connections are held, where the settings do not allow fewer: a process that also has others of its own
+    stays within its bound by this.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, at_most: int | None = None) -> None:
         self._settings = settings
+        allowed = settings.database_pool_max_size
+        self._pool_size = allowed if at_most is None else min(allowed, at_most)
         self._stack = AsyncExitStack()
         self._pool: AsyncConnectionPool[Connection] | None = None
         self._where = "database"
@@ -107,8 +123,9 @@ class Database:
             connection_class=AsyncConnection[DictRow],
             kwargs={"row_factory": dict_row, "prepare_threshold": None},
             min_size=1,
-            max_size=self._settings.database_pool_max_size,
+            max_size=self._pool_size,
             timeout=self._settings.database_connect_timeout_seconds,
+            reconnect_timeout=RECONNECT_SECONDS,
             configure=self._configure,
             check=AsyncConnectionPool.check_connection,
             open=False,
@@ -122,8 +139,13 @@ class Database:
 
 
 def connection_string(base: str, connect_timeout_seconds: int) -> str:
-    """What libpq connects with: the given string, the time to wait, and our name for the server's own lists."""
+    """What libpq connects with: the given string, the time to wait, and our name for the server's own lists.
+
+    A connection whose other end is gone without a word is given up after about half a minute, not a quarter of an hour.
+    """
     given = conninfo_to_dict(base)
     given.setdefault("connect_timeout", str(connect_timeout_seconds))
     given.setdefault("application_name", "walltrack")
+    for name, value in _KEEP_ALIVE.items():
+        given.setdefault(name, value)
     return make_conninfo("", **{name: str(value) for name, value in given.items() if value is not None})

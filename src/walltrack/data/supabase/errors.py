@@ -80,6 +80,30 @@ class StaleClaimError(WallTrackError):
         self.attempt = attempt
 
 
+class RunsBusyError(WallTrackError):
+    """As many runs are running as are allowed. `run_id` is the oldest of those in the way."""
+
+    def __init__(self, run_id: UUID, at_most: int) -> None:
+        super().__init__(
+            f"run {run_id} is running, and at most {at_most} may run at once (WALLTRACK_MAX_CONCURRENT_RUNS), one of "
+            "them by the schedule; wait for its end or cancel it"
+        )
+        self.run_id = run_id
+        self.at_most = at_most
+
+
+class ConfigChangedError(WallTrackError):
+    """The configuration was changed by somebody else since it was read. Nothing was saved."""
+
+    def __init__(self, expected_version: int, version: int) -> None:
+        super().__init__(
+            f"the configuration is at version {version}, not at {expected_version} on which the change was made; "
+            "read it again, then change it"
+        )
+        self.expected_version = expected_version
+        self.version = version
+
+
 _UNREACHABLE: Final = ("08", "57P01", "57P02", "57P03", "53300", "53400")
 _RIGHTS: Final = ("28", "42501", "25006", "0LP01", "0P000")
 _SCHEMA: Final = ("42P01", "42703", "3F000")

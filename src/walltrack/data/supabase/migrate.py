@@ -34,6 +34,7 @@ from walltrack.data.supabase.errors import (
     describe,
     translated,
 )
+from walltrack.data.supabase.queue_schema import QUEUE_EXISTS, QUEUE_STEPS, queue_migration, queue_steps
 from walltrack.discovery.errors import BadInputError, WallTrackError
 
 Report = Callable[[str], None]
@@ -94,6 +95,9 @@ def list_migrations(settings: Settings) -> list[tuple[str, bool]]:
         found = connection.execute(BOOKKEEPING_EXISTS).fetchone()
         rows = connection.execute(APPLIED_MIGRATIONS).fetchall() if found and found[0] else []
         applied = {row[0] for row in rows}
+        found = connection.execute(QUEUE_EXISTS).fetchone()
+        steps = connection.execute(QUEUE_STEPS).fetchall() if found and found[0] else []
+        applied |= _queue_migration({row[0] for row in steps})
     return [(name, name in applied) for name in known_migrations()]
 
 
@@ -120,6 +124,10 @@ async def pending_migrations(database: Database) -> list[str]:
             return known_migrations()
         cursor = await connection.execute(APPLIED_MIGRATIONS)
         applied = {row["migration_id"] for row in await cursor.fetchall()}
+        found = await (await connection.execute(QUEUE_EXISTS)).fetchone()
+        if found is not None and found["found"]:
+            steps = await (await connection.execute(QUEUE_STEPS)).fetchall()
+            applied |= _queue_migration({row["migration"] for row in steps})
     return [name for name in known_migrations() if name not in applied]
 
 
@@ -161,6 +169,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _queue_migration(steps: set[str]) -> set[str]:
+    """The queue's entry among the applied migrations, where it has all of its steps."""
+    return {queue_migration()} if steps.issuperset(queue_steps()) else set()
+
+
 def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -194,7 +207,7 @@ def _bookkeeping(settings: Settings) -> Iterator[tuple[Bookkeeping, str]]:
 def _own_names(where: str) -> Iterator[None]:
     try:
         yield
-    except psycopg.errors.DuplicateTable as error:
+    except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
         raise BadInputError(
             f"{where}: {error.diag.message_primary}, and is not WallTrack's; give WallTrack a database of its own"
         ) from None

@@ -16,24 +16,31 @@ import structlog
 
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import RunEndedError
+from walltrack.data.supabase.repositories.address_list_repo import AddressListRepository
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.profile_repo import ProfileRepository
 from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
+from walltrack.data.supabase.repositories.rush_repo import RushRepository
+from walltrack.discovery.clock import Clock
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
 from walltrack.discovery.pipeline import (
     TOKEN_LEASE,
-    Clock,
     Progress,
     Stores,
     TokenSource,
     Unwatched,
     discover,
 )
+from walltrack.discovery.profiling import ProfileStores
 
 log = structlog.get_logger()
 
 CODE_VERSION: Final = version("walltrack")
+
+MOST_HISTORIES: Final = 100
+"""Wallets of a run whose own histories are read, where nothing else is set."""
 
 
 class TokenSourceOf(Protocol):
@@ -49,6 +56,16 @@ class TokenSourceOf(Protocol):
 
     def opened(self, run_id: UUID) -> AbstractAsyncContextManager[TokenSource]:
         """The source for one run."""
+
+
+def stores_of(database: Database) -> Stores:
+    """Where runs are kept in a database."""
+    return Stores(
+        DiscoveryRepository(database),
+        RunTokenRepository(database),
+        RunListingRepository(database),
+        ProfileStores(ProfileRepository(database), RushRepository(database), AddressListRepository(database)),
+    )
 
 
 class SystemClock:
@@ -67,6 +84,7 @@ async def run_discovery_task(
     triggered_by: str | None = None,
     clock: Clock | None = None,
     progress: Progress | None = None,
+    most_histories: int = MOST_HISTORIES,
 ) -> DiscoveryRun:
     """Do one run and return it as stored: completed, or failed with its error.
 
@@ -99,9 +117,11 @@ async def run_discovery_task(
                 run.id,
                 params,
                 source=tokens,
-                stores=Stores(runs, RunTokenRepository(database), RunListingRepository(database)),
+                stores=stores_of(database),
                 clock=clock,
                 progress=progress or Unwatched(),
+                demo=source.demo,
+                most_histories=most_histories,
             )
     except asyncio.CancelledError:
         with _unless_ended(run.id):

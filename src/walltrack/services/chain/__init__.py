@@ -1,7 +1,19 @@
-"""A token's tape from the chain: planned, paid for within a budget, stored as it arrives, extended later."""
+"""Tapes and wallets' histories from the chain: planned, paid for within a budget, stored as they arrive, extended
+later.
+"""
 
 from walltrack.services.chain.purse import TapeCutError
 from walltrack.services.chain.reader import ChainReader, TapeRead, pools_to_read
 from walltrack.services.chain.session import Bounds, TapeStore
+from walltrack.services.chain.wallet_histories import HistoryRead, WalletHistoryReader
 
-__all__ = ["Bounds", "ChainReader", "TapeCutError", "TapeRead", "TapeStore", "pools_to_read"]
+__all__ = [
+    "Bounds",
+    "ChainReader",
+    "HistoryRead",
+    "TapeCutError",
+    "TapeRead",
+    "TapeStore",
+    "WalletHistoryReader",
+    "pools_to_read",
+]

@@ -1,4 +1,4 @@
-"""Paying for calls out of a budget that several tapes share."""
+"""Paying for calls out of a budget that several tapes and histories share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.reading_plan import CreditBudget
 
+_changed: Final[WeakKeyDictionary[CreditBudget, asyncio.Condition]] = WeakKeyDictionary()
+
 
 class TapeCutError(WallTrackError):
-    """A tape cannot be read further. What was read is stored."""
+    """A tape or a wallet's history cannot be read further. What was read is stored."""
 
 
 @dataclass(slots=True)
@@ -24,13 +28,18 @@ class Payment:
 
 
 class Purse:
-    """What one tape has spent of a budget. `changed` is shared by all that share the budget."""
+    """What one tape or history has spent of a budget, which others may share: within one event loop."""
 
-    def __init__(self, budget: CreditBudget, changed: asyncio.Condition) -> None:
+    def __init__(self, budget: CreditBudget) -> None:
         self.requests = 0
         self.credits = 0
         self._budget = budget
-        self._changed = changed
+        self._changed = _changed.setdefault(budget, asyncio.Condition())
+
+    @property
+    def available(self) -> int | None:
+        """What nobody has spent or set aside; None without a bound."""
+        return self._budget.available
 
     @asynccontextmanager
     async def paying(self, wanted: int, *, least: int | None = None) -> AsyncIterator[Payment]:

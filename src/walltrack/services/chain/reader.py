@@ -8,7 +8,6 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from walltrack.discovery.chain_tape import assemble_tape
 from walltrack.discovery.reading_plan import CreditBudget, Extent, MarketCounts, ReadingPlan, Tariff
@@ -16,10 +15,11 @@ from walltrack.discovery.tape import Tape, Unmeasurable
 from walltrack.discovery.tape_streams import Route
 from walltrack.services.chain.purse import Purse, TapeCutError
 from walltrack.services.chain.reading import Reading, Wanted
+from walltrack.services.chain.routes import Routes
 from walltrack.services.chain.session import Bounds, Session, TapeStore
 from walltrack.services.chain.token_accounts import is_address, mint_decimals
 from walltrack.services.faults import NotInPlanFault
-from walltrack.services.helius.history import METHOD, PROBE_CREDITS, HeliusHistory
+from walltrack.services.helius.history import HeliusHistory
 from walltrack.services.solana_rpc.client import SolanaRpc
 
 VENUES_WITHOUT_MINT: Final = frozenset({"raydium", "raydium-clmm", "orca"})
@@ -65,17 +65,14 @@ class ChainReader:
         self._history = history
         self._bounds = bounds or Bounds()
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
-        self._route: Route | None = None if history else Route.SIGNATURES
-        self._route_lock = asyncio.Lock()
-        self._changed: WeakKeyDictionary[CreditBudget, asyncio.Condition] = WeakKeyDictionary()
+        self._routes = Routes(rpc, store, history=history, remember_for=self._bounds.remember_method_for)
 
     async def tariff(self, budget: CreditBudget | None = None) -> Tariff:
         """How tapes are read with this key, and what that costs. Probes the key once, and remembers it.
 
         Raises TapeCutError where the budget does not suffice for the probe, and the faults of the provider.
         """
-        budget = budget or CreditBudget()
-        return await self._tariff(Purse(budget, self._condition(budget)))
+        return await self._routes.tariff(Purse(budget or CreditBudget()))
 
     async def read(
         self,
@@ -94,21 +91,18 @@ class ChainReader:
         Unmeasurable where nothing is left. Raises the faults of `walltrack.services.faults` and what the store raises.
         """
         counts = counts or MarketCounts()
-        budget = budget or CreditBudget()
-        purse = Purse(budget, self._condition(budget))
+        purse = Purse(budget or CreditBudget())
         for address in (mint, *pools):
             if not is_address(address):
                 return _nothing(f"{address[:50]!r} is no Solana address", purse)
         wanted = Wanted(mint, tuple(dict.fromkeys(pools)), window_seconds, counts, include_launch_slot)
         try:
-            tariff = await self._tariff(purse)
+            tariff = await self._routes.tariff(purse)
             try:
                 return await self._read(wanted, tariff, purse)
             except NotInPlanFault as fault:
-                if tariff.route is not Route.HISTORY or fault.method != METHOD:
-                    raise
-                await self._note_changed_plan()
-            return await self._read(wanted, await self._tariff(purse), purse)
+                await self._routes.note_changed_plan(fault, tariff)
+            return await self._read(wanted, await self._routes.tariff(purse), purse)
         except TapeCutError as cut:
             return _nothing(str(cut), purse)
 
@@ -133,37 +127,6 @@ class ChainReader:
         if reading.no_mint is not None:
             return _nothing(reading.no_mint, purse)
         return await _assembled(session, plan, reading.cut)
-
-    async def _tariff(self, purse: Purse) -> Tariff:
-        async with self._route_lock:
-            if self._route is None:
-                self._route = await self._probed(purse)
-        return Tariff(self._route, self._rpc.historical_credits)
-
-    async def _probed(self, purse: Purse) -> Route:
-        history, store = self._history, self._store
-        assert history is not None
-        key_hash = history.key_hash
-        available = await store.method_available(
-            key_hash, METHOD, checked_within=self._bounds.remember_method_for
-        )
-        if available is None:
-            async with purse.paying(PROBE_CREDITS) as payment:
-                available = await history.is_in_plan()
-                payment.used = PROBE_CREDITS if available else 0
-            await store.remember_method(key_hash, METHOD, available=available)
-        return Route.HISTORY if available else Route.SIGNATURES
-
-    async def _note_changed_plan(self) -> None:
-        """The key's plan had the method when it was probed, and has it no more."""
-        assert self._history is not None
-        await self._store.remember_method(self._history.key_hash, METHOD, available=False)
-        self._route = Route.SIGNATURES
-
-    def _condition(self, budget: CreditBudget) -> asyncio.Condition:
-        if budget not in self._changed:
-            self._changed[budget] = asyncio.Condition()
-        return self._changed[budget]
 
 
 async def _why_no_mint(session: Session) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import stamina
 
@@ -12,8 +13,23 @@ from walltrack.discovery.reading_plan import BATCH
 from walltrack.discovery.tape_streams import ListedSignature, SignatureWalk
 from walltrack.discovery.transactions import RpcTransaction
 from walltrack.services.chain.pages import decode_page
-from walltrack.services.chain.session import HeldStream, Session, known_owners
+from walltrack.services.chain.purse import Purse
+from walltrack.services.chain.session import Bounds, HeldStream, known_owners
 from walltrack.services.faults import MalformedFault, NotInPlanFault, ProviderFault, RefusedFault
+from walltrack.services.solana_rpc.client import SolanaRpc
+
+
+class Fetching(Protocol):
+    """What transactions are fetched with."""
+
+    @property
+    def rpc(self) -> SolanaRpc: ...
+
+    @property
+    def purse(self) -> Purse: ...
+
+    @property
+    def bounds(self) -> Bounds: ...
 
 
 class SignatureReader:
@@ -115,7 +131,7 @@ class SignatureReader:
 
 
 async def fetched_transactions(
-    session: Session, signatures: Sequence[str]
+    session: Fetching, signatures: Sequence[str]
 ) -> list[RpcTransaction | ProviderFault | None]:
     """Transactions, in the order of their signatures. None: null each time it was asked for; a fault: what came in
     its place, which asking again would not change.
@@ -143,7 +159,9 @@ async def fetched_transactions(
     return [found[one] for one in signatures]
 
 
-async def _asked(session: Session, signatures: list[str]) -> dict[str, RpcTransaction | ProviderFault | None]:
+async def _asked(
+    session: Fetching, signatures: list[str]
+) -> dict[str, RpcTransaction | ProviderFault | None]:
     if len(signatures) > 1:
         try:
             return await _batch(session, signatures)
@@ -153,7 +171,9 @@ async def _asked(session: Session, signatures: list[str]) -> dict[str, RpcTransa
     return {signature: await _alone(session, signature) for signature in signatures}
 
 
-async def _batch(session: Session, signatures: list[str]) -> dict[str, RpcTransaction | ProviderFault | None]:
+async def _batch(
+    session: Fetching, signatures: list[str]
+) -> dict[str, RpcTransaction | ProviderFault | None]:
     price = session.rpc.historical_credits
     async with session.purse.paying(price * len(signatures)) as payment:
         answers = await session.rpc.transactions(signatures)
@@ -164,7 +184,7 @@ async def _batch(session: Session, signatures: list[str]) -> dict[str, RpcTransa
     return dict(zip(signatures, answers, strict=True))
 
 
-async def _alone(session: Session, signature: str) -> RpcTransaction | ProviderFault | None:
+async def _alone(session: Fetching, signature: str) -> RpcTransaction | ProviderFault | None:
     price = session.rpc.historical_credits
     async with session.purse.paying(price) as payment:
         try:

@@ -14,7 +14,7 @@ import polars as pl
 from walltrack.discovery.errors import BadInputError
 from walltrack.services.files.writer import write_whole
 
-LISTS: Final = ("flags", "signatures")
+LISTS: Final = ("flags", "signatures", "listed")
 
 _json = msgspec.json.Encoder(decimal_format="number")
 

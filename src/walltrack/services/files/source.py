@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 from walltrack.discovery.models import DiscoveryRunParams, ListedToken
 from walltrack.discovery.pipeline import TapeReading, TokenList
+from walltrack.discovery.profiling import HistoryReading
+from walltrack.discovery.tape import Unmeasurable
 from walltrack.services.files.reader import TapeFolder
 
 
@@ -35,3 +38,10 @@ class TapeFiles:
 
     async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
         return TapeReading(self._tapes[mint])
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def read_history(self, wallet: str) -> HistoryReading:
+        """Files hold tapes of tokens, and no history of a wallet."""
+        return HistoryReading(Unmeasurable("tape files hold no histories of wallets"))

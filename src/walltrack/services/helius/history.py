@@ -1,4 +1,4 @@
-"""getTransactionsForAddress (docs/providers.md): an address's successful transactions, oldest first, in pages."""
+"""getTransactionsForAddress (docs/providers.md): an address's transactions in pages, in either order of time."""
 
 from __future__ import annotations
 
@@ -118,14 +118,18 @@ class HistoryWalk:
 
 
 def _options(query: HistoryQuery, token: str | None) -> dict[str, object]:
-    filters: dict[str, object] = {"status": "succeeded"}
-    if query.after_slot is not None:
-        filters["slot"] = {"gt": query.after_slot}
-    if query.to_time is not None:
-        filters["blockTime"] = {"lte": query.to_time}
+    filters: dict[str, object] = {"status": "any" if query.of_wallet else "succeeded"}
+    if query.of_wallet:
+        filters["tokenAccounts"] = "balanceChanged"
+    slots = {"gt": query.after_slot, "lte": query.to_slot}
+    times = {"gte": query.from_time, "lte": query.to_time}
+    for name, bounds in (("slot", slots), ("blockTime", times)):
+        given = {comparison: value for comparison, value in bounds.items() if value is not None}
+        if given:
+            filters[name] = given
     options: dict[str, object] = {
         "transactionDetails": "full",
-        "sortOrder": "asc",
+        "sortOrder": "desc" if query.of_wallet else "asc",
         "limit": query.limit,
         "commitment": COMMITMENT,
         "encoding": "json",

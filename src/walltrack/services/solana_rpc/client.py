@@ -52,15 +52,19 @@ _signature_decoder: Final = msgspec.json.Decoder(_SignatureItem)
 class SignaturePage:
     """A page of signatures, newest first.
 
-    `listed` are those that succeeded, without repetitions; `last` is the oldest of all, failed ones included, and
+    `named` are all of them, without repetitions, `listed` those that succeeded; `last` is the oldest of all, and
     `oldest_slot` its slot. `refused` items had another shape. `is_end`: the page was not full.
     """
 
-    listed: tuple[ListedSignature, ...]
+    named: tuple[ListedSignature, ...]
     last: str | None
     oldest_slot: int | None
     refused: int
     is_end: bool
+
+    @property
+    def listed(self) -> tuple[ListedSignature, ...]:
+        return tuple(one for one in self.named if not one.failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class SolanaRpc:
         items = await self._http.rpc(
             self.provider, SIGNATURES, [address, options], list[msgspec.Raw], credits=self.historical_credits
         )
-        listed: dict[str, ListedSignature] = {}
+        named: dict[str, ListedSignature] = {}
         last, oldest, refused = None, None, 0
         for item in items:
             try:
@@ -139,16 +143,15 @@ class SolanaRpc:
             if found.signature == before:
                 continue
             last, oldest = found.signature, found.slot
-            if found.err is None:
-                listed.setdefault(
-                    found.signature, ListedSignature(found.signature, found.slot, found.block_time)
-                )
+            failed = found.err is not None
+            one = ListedSignature(found.signature, found.slot, found.block_time, failed)
+            named.setdefault(found.signature, one)
         is_end = len(items) < limit
         if last is None and not is_end:
             raise MalformedFault(
                 self.provider.name, SIGNATURES, "a full page names nothing older than the one before"
             )
-        return SignaturePage(tuple(listed.values()), last, oldest, refused, is_end)
+        return SignaturePage(tuple(named.values()), last, oldest, refused, is_end)
 
     async def transactions(self, signatures: Sequence[str]) -> list[RpcTransaction | ProviderFault | None]:
         """Up to 100 transactions in one request, in the order of their signatures; None where the node answers null.

@@ -6,10 +6,13 @@ DECLARE
     ours CONSTANT TEXT[] := ARRAY[
         'discovery_runs', 'discovery_run_wallets', 'discovery_run_tokens', 'discovery_run_refusals', 'discovery_config',
         'wallets', 'token_tapes', 'tape_streams', 'tape_signatures', 'sol_prices', 'provider_usage', 'provider_quotas',
-        'provider_methods'
+        'provider_methods', 'wallet_histories', 'wallet_history_pages', 'wallet_profiles', 'measured_launches',
+        'launch_rushes', 'address_lists', 'run_outcomes', 'schedule_ticks', 'config_audit'
     ];
+    functions CONSTANT TEXT[] := ARRAY['token_tapes_never_change()', 'wallet_profiles_never_change()'];
     here CONSTANT TEXT := current_schema();
     relation REGCLASS;
+    function REGPROCEDURE;
     grantee TEXT;
 BEGIN
     FOR relation IN
@@ -24,9 +27,11 @@ BEGIN
         EXECUTE format('REVOKE ALL ON TABLE %s FROM PUBLIC', relation);
     END LOOP;
 
-    IF to_regprocedure('token_tapes_never_change()') IS NOT NULL THEN
-        REVOKE ALL ON FUNCTION token_tapes_never_change() FROM PUBLIC;
-    END IF;
+    FOR function IN SELECT to_regprocedure(name) FROM unnest(functions) AS name LOOP
+        IF function IS NOT NULL THEN
+            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
+        END IF;
+    END LOOP;
     REVOKE ALL ON SCHEMA walltrack_migrations FROM PUBLIC;
 
     FOR grantee IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated') LOOP
@@ -39,9 +44,11 @@ BEGIN
             EXECUTE format('REVOKE ALL ON TABLE %s FROM %I', relation, grantee);
         END LOOP;
         EXECUTE format('REVOKE ALL ON SCHEMA walltrack_migrations FROM %I', grantee);
-        IF to_regprocedure('token_tapes_never_change()') IS NOT NULL THEN
-            EXECUTE format('REVOKE ALL ON FUNCTION token_tapes_never_change() FROM %I', grantee);
-        END IF;
+        FOR function IN SELECT to_regprocedure(name) FROM unnest(functions) AS name LOOP
+            IF function IS NOT NULL THEN
+                EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', function, grantee);
+            END IF;
+        END LOOP;
         EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I REVOKE ALL ON TABLES FROM %I', here, grantee);
         EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I REVOKE ALL ON SEQUENCES FROM %I', here, grantee);
         EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I REVOKE ALL ON FUNCTIONS FROM %I', here, grantee);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from psycopg import sql
 
@@ -14,7 +14,6 @@ from walltrack.data.supabase.errors import RunEndedError, RunNotFoundError, RunU
 from walltrack.data.supabase.repositories.discovery_stats import fetch_stats
 from walltrack.data.supabase.repositories.findings import store_findings
 from walltrack.data.supabase.repositories.rows import (
-    PARAMETERS,
     aware,
     aware_or_none,
     cursor_after,
@@ -25,7 +24,9 @@ from walltrack.data.supabase.repositories.rows import (
     storable,
     storable_list,
 )
+from walltrack.data.supabase.repositories.run_starts import NewRun, insert_run
 from walltrack.data.supabase.repositories.run_token_repo import hold_running
+from walltrack.data.supabase.repositories.wallet_filters import KEPT_BACK, matching
 from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunParams,
@@ -35,19 +36,8 @@ from walltrack.discovery.models import (
     RunPage,
     RunStatus,
     TriggerType,
-)
-
-_CREATE: Final = sql.SQL("""
-    INSERT INTO discovery_runs (
-        id, started_at, trigger_type, triggered_by, token_source, demo, code_version, claimed_by, lease_expires_at,
-        {columns}
-    ) VALUES (
-        %(id)s, %(started_at)s, %(trigger_type)s, %(triggered_by)s, %(token_source)s, %(demo)s, %(code_version)s,
-        %(claimed_by)s, %(lease_expires_at)s, {values}
-    ) RETURNING *
-""").format(
-    columns=sql.SQL(", ").join(sql.Identifier(name) for name in PARAMETERS),
-    values=sql.SQL(", ").join(sql.Placeholder(name) for name in PARAMETERS),
+    WalletFilters,
+    WalletOrder,
 )
 
 _HEARTBEAT: Final = """
@@ -121,11 +111,19 @@ _PAGE: Final = sql.SQL("""
     LIMIT %(limit)s
 """).format(matching=_MATCHING)
 
-_FINDINGS: Final = """
-    SELECT * FROM discovery_run_wallets
-    WHERE run_id = %s AND duplicate_of IS NULL
-    ORDER BY realized_pnl_sol DESC NULLS LAST, wallet_address, source_token
-"""
+_FINDINGS: Final = sql.SQL("""
+    SELECT finding.* FROM discovery_run_wallets finding
+    LEFT JOIN wallets ON wallets.address = finding.wallet_address
+    {kept_back}
+    WHERE finding.run_id = %(run_id)s AND finding.duplicate_of IS NULL AND {matching}
+    ORDER BY {by_score} finding.realized_pnl_sol DESC NULLS LAST, finding.wallet_address, finding.source_token
+""")
+_ANY_WALLET: Final = sql.SQL("TRUE")
+# As the ranking has it, then those that are not ranked.
+_BY_SCORE: Final = sql.SQL(
+    "CASE WHEN wallets.status IN ('active', 'dormant') AND kept_back.address IS NULL THEN wallets.score END"
+    " DESC NULLS LAST,"
+)
 
 
 class DiscoveryRepository:
@@ -151,21 +149,19 @@ class DiscoveryRepository:
         claimed_by: str | None = None,
     ) -> DiscoveryRun:
         """Record the beginning of a run. It counts as abandoned once its lease has expired without a heartbeat."""
-        values = {
-            "id": uuid4(),
-            "started_at": aware(started_at),
-            "trigger_type": trigger_type.value,
-            "triggered_by": storable(triggered_by),
-            "token_source": storable(token_source),
-            "demo": demo,
-            "code_version": storable(code_version),
-            "claimed_by": storable(claimed_by),
-            "lease_expires_at": aware(lease_expires_at),
-        }
+        new = NewRun(
+            params=params,
+            trigger_type=trigger_type,
+            started_at=started_at,
+            triggered_by=triggered_by,
+            token_source=token_source,
+            demo=demo,
+            code_version=code_version,
+            claimed_by=claimed_by,
+            lease_expires_at=lease_expires_at,
+        )
         async with self._database.transaction() as connection:
-            row = await (await connection.execute(_CREATE, values | params.model_dump())).fetchone()
-        assert row is not None
-        return run_from_row(row)
+            return await insert_run(connection, new)
 
     async def heartbeat(self, run_id: UUID, lease_expires_at: datetime) -> None:
         """Say that the run lives. Raises RunEndedError (cancelled from elsewhere, for one), RunNotFoundError."""
@@ -312,10 +308,22 @@ class DiscoveryRepository:
             await hold_running(connection, run_id)
             await store_findings(connection, run_id, [wallet], seen_at=aware(seen_at))
 
-    async def get_run_wallets(self, run_id: UUID) -> list[DiscoveryRunWallet]:
-        """What a run found, the largest realized profit first. A wallet found on two tokens stands twice."""
+    async def get_run_wallets(
+        self, run_id: UUID, filters: WalletFilters | None = None, *, now: datetime | None = None
+    ) -> list[DiscoveryRunWallet]:
+        """What a run found, the largest realized profit first. A wallet found on two tokens stands twice.
+
+        With filters, only what is known of whose wallets today passes them, in the order by score where they ask for
+        it; without, everything, excluded wallets too. `now` is what `active_within_days` counts from. Raises
+        BadInputError for a bound that cannot be.
+        """
+        condition, values = (_ANY_WALLET, {}) if filters is None else matching(filters, now)
+        by_score = filters is not None and filters.order is WalletOrder.SCORE
+        query = _FINDINGS.format(
+            kept_back=KEPT_BACK, matching=condition, by_score=_BY_SCORE if by_score else sql.SQL("")
+        )
         async with self._database.transaction() as connection:
-            rows = await (await connection.execute(_FINDINGS, (run_id,))).fetchall()
+            rows = await (await connection.execute(query, values | {"run_id": run_id})).fetchall()
         return [finding_from_row(row) for row in rows]
 
 

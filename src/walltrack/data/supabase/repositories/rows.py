@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeVar
 
 from psycopg.types.json import Jsonb
@@ -23,6 +25,7 @@ from walltrack.discovery.models import (
     TokenSummary,
     TriggerType,
 )
+from walltrack.discovery.wallet_models import Flag, FlagEvidence
 
 Row = Mapping[str, Any]
 K = TypeVar("K")
@@ -33,21 +36,27 @@ PARAMETERS: Final = tuple(DiscoveryRunParams.model_fields)
 LARGEST_PAGE: Final = 500
 
 
+def params_from_row(row: Row) -> DiscoveryRunParams:
+    """A run's parameters. What an earlier version left null has the model's default."""
+    # Not validated: history stays readable when bounds change.
+    return DiscoveryRunParams.model_construct(
+        **{name: row[name] for name in PARAMETERS if row[name] is not None}
+    )
+
+
 def run_from_row(row: Row) -> DiscoveryRun:
     """A run as it is stored. What an earlier version left null has the model's default."""
-    given = {name: row[name] for name in PARAMETERS if row[name] is not None}
     return DiscoveryRun(
         id=row["id"],
-        started_at=_utc(row["started_at"]),
-        completed_at=_utc_or_none(row["completed_at"]),
+        started_at=utc(row["started_at"]),
+        completed_at=utc_or_none(row["completed_at"]),
         status=RunStatus(row["status"]),
         trigger_type=TriggerType(row["trigger_type"]),
         triggered_by=row["triggered_by"],
         token_source=row["token_source"],
         demo=row["demo"],
         code_version=row["code_version"],
-        # Not validated: history stays readable when bounds change.
-        params=DiscoveryRunParams.model_construct(**given),
+        params=params_from_row(row),
         tokens_analyzed=row["tokens_analyzed"] or 0,
         new_wallets=row["new_wallets"] or 0,
         updated_wallets=row["updated_wallets"] or 0,
@@ -64,10 +73,10 @@ def token_from_row(row: Row) -> RunToken:
     summary = None
     if row["launch_at"] is not None:
         summary = TokenSummary(
-            launch_at=_utc(row["launch_at"]),
+            launch_at=utc(row["launch_at"]),
             launch_slot=row["launch_slot"],
-            first_event_at=_utc(row["first_event_at"]),
-            last_event_at=_utc(row["last_event_at"]),
+            first_event_at=utc(row["first_event_at"]),
+            last_event_at=utc(row["last_event_at"]),
             events=row["events"],
             wallets_seen=row["wallets_seen"],
             wallets_early=row["wallets_early"],
@@ -80,8 +89,8 @@ def token_from_row(row: Row) -> RunToken:
         reason=row["reason"],
         wallets_found=row["wallets_found"],
         summary=summary,
-        started_at=_utc_or_none(row["started_at"]),
-        completed_at=_utc_or_none(row["completed_at"]),
+        started_at=utc_or_none(row["started_at"]),
+        completed_at=utc_or_none(row["completed_at"]),
         forecast=_cost(row["forecast_requests"], row["forecast_credits"]),
         cost=_cost(row["requests"], row["credits"]),
         plan=row["plan"],
@@ -101,7 +110,7 @@ def finding_from_row(row: Row) -> DiscoveryRunWallet:
             source_token=row["source_token"],
             entry_rank=row["entry_rank"],
             seconds_after_launch=row["seconds_after_launch"],
-            first_buy_at=_utc(row["first_buy_at"]),
+            first_buy_at=utc(row["first_buy_at"]),
             first_buy_slot=row["first_buy_slot"],
             buys=row["buys"],
             sells=row["sells"],
@@ -115,6 +124,7 @@ def finding_from_row(row: Row) -> DiscoveryRunWallet:
             completeness=row["completeness"],
             flags=tuple(row["flags"]),
             signatures=tuple(row["signatures"]),
+            evidence=evidence_from_json(row["evidence"]),
         )
     return DiscoveryRunWallet(
         id=row["id"],
@@ -124,6 +134,27 @@ def finding_from_row(row: Row) -> DiscoveryRunWallet:
         is_new=bool(row["is_new"]),
         initial_score=row["initial_score"],
         found=found,
+    )
+
+
+def evidence_json(evidence: Sequence[FlagEvidence]) -> list[dict[str, object]]:
+    """Evidence of flags as a JSONB column keeps it: a list of objects with the fields of `FlagEvidence`."""
+    return [asdict(one) | {"detail": storable(one.detail)} for one in evidence]
+
+
+def evidence_from_json(items: Sequence[Mapping[str, Any]]) -> tuple[FlagEvidence, ...]:
+    """What `evidence_json` made."""
+    return tuple(
+        FlagEvidence(
+            flag=Flag(item["flag"]),
+            mint=item["mint"],
+            count=item["count"],
+            detail=item["detail"],
+            of=item["of"],
+            signatures=tuple(item["signatures"]),
+            wallets=tuple(item["wallets"]),
+        )
+        for item in items
     )
 
 
@@ -160,8 +191,7 @@ def page_size(limit: int) -> int:
 
 def cursor_after(time: datetime, key: str) -> str:
     """The opaque cursor of the page after the row with this time and key."""
-    text = json.dumps([time.astimezone(UTC).isoformat(), key])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return _cursor(time.astimezone(UTC).isoformat(), key)
 
 
 def read_cursor(cursor: str | None, key_type: Callable[[str], K]) -> tuple[datetime | None, K | None]:
@@ -172,23 +202,61 @@ def read_cursor(cursor: str | None, key_type: Callable[[str], K]) -> tuple[datet
     if cursor is None:
         return None, None
     try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        time, key = json.loads(text)
-        if not isinstance(key, str) or "\x00" in key:
-            raise ValueError(key)
+        time, key = _cursor_parts(cursor)
         return aware(datetime.fromisoformat(time)), key_type(key)
     except (ValueError, TypeError, RecursionError):
-        raise BadInputError(
-            "cursor: is none that WallTrack gave; take next_cursor of the page before, or leave it out"
-        ) from None
+        raise _bad_cursor() from None
 
 
-def _utc(value: datetime) -> datetime:
+def score_cursor_after(score: Decimal | None, key: str) -> str:
+    """The opaque cursor of the page after the row with this score (None: it is not ranked) and key."""
+    return _cursor(None if score is None else str(score), key)
+
+
+def read_score_cursor(cursor: str) -> tuple[Decimal | None, str]:
+    """What `score_cursor_after` was given. Raises BadInputError for anything else."""
+    try:
+        score, key = _cursor_parts(cursor)
+        return (None if score is None else _finite(score)), key
+    except (ValueError, TypeError, RecursionError, InvalidOperation):
+        raise _bad_cursor() from None
+
+
+def _cursor(*parts: str | None) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def _cursor_parts(cursor: str) -> tuple[Any, str]:
+    text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    place, key = json.loads(text)
+    if not isinstance(key, str) or "\x00" in key:
+        raise ValueError(key)
+    return place, key
+
+
+def _finite(text: object) -> Decimal:
+    if not isinstance(text, str):
+        raise TypeError(text)
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(text)
+    return number
+
+
+def _bad_cursor() -> BadInputError:
+    return BadInputError(
+        "cursor: is none that WallTrack gave for this list; take next_cursor of the page before, or leave it out"
+    )
+
+
+def utc(value: datetime) -> datetime:
+    """The same time in UTC."""
     return value.astimezone(UTC)
 
 
-def _utc_or_none(value: datetime | None) -> datetime | None:
-    return None if value is None else _utc(value)
+def utc_or_none(value: datetime | None) -> datetime | None:
+    """As `utc`; None stays None."""
+    return None if value is None else utc(value)
 
 
 def _texts(value: object) -> list[str]:

@@ -12,6 +12,7 @@ from walltrack.data.supabase.client import Connection, Database
 from walltrack.data.supabase.errors import RunEndedError, RunNotFoundError, StaleClaimError
 from walltrack.data.supabase.repositories.findings import store_findings
 from walltrack.data.supabase.repositories.rows import aware, storable, token_from_row
+from walltrack.data.supabase.repositories.rush_repo import store_rush
 from walltrack.discovery.models import (
     QualifiedWallet,
     ReadingCost,
@@ -20,6 +21,7 @@ from walltrack.discovery.models import (
     TokenStatus,
     TokenSummary,
 )
+from walltrack.discovery.wallet_models import RushBuy
 
 NO_FORECASTS: Final[Mapping[str, ReadingCost]] = MappingProxyType({})
 
@@ -150,19 +152,23 @@ class RunTokenRepository:
         completed_at: datetime,
         summary: TokenSummary,
         wallets: Sequence[QualifiedWallet],
+        rush: Sequence[RushBuy] | None = None,
         cost: ReadingCost | None = None,
         plan: str | None = None,
     ) -> None:
-        """Store the wallets found on a token and mark it done, all or nothing.
+        """Store the wallets found on a token and the rush at its launch (None: not measured), and mark the token done,
+        all or nothing.
 
         Raises StaleClaimError where the claim is lost or the run was ended, ValueError where a wallet is not of this
-        token or stands twice, DatabaseStorageError where the server cannot store.
+        token or stands twice (in the rush too), DatabaseStorageError where the server cannot store.
         """
         if any(wallet.source_token != mint for wallet in wallets):
             raise ValueError(f"run {run_id}: findings of another token given for {mint}")
         async with self._database.transaction() as connection:
             await _hold(connection, run_id, mint, attempt)
             await store_findings(connection, run_id, wallets, seen_at=aware(completed_at))
+            if rush is not None:
+                await store_rush(connection, run_id, mint, summary, rush, measured_at=aware(completed_at))
             await _end(
                 connection,
                 run_id,

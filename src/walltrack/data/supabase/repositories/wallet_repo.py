@@ -1,30 +1,62 @@
-"""Wallets over all runs."""
+"""Wallets over all runs: found, profiled, ranked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Self
 
 from psycopg import sql
 
-from walltrack.data.supabase.client import Database
+from walltrack.data.supabase.client import Connection, Database
 from walltrack.data.supabase.repositories.rows import (
+    Row,
     cursor_after,
     finding_from_row,
     page_size,
     read_cursor,
+    read_score_cursor,
     run_from_row,
+    score_cursor_after,
+    utc,
+    utc_or_none,
 )
-from walltrack.discovery.models import DiscoveryRun, DiscoveryRunWallet, WalletPage, WalletRecord
+from walltrack.data.supabase.repositories.wallet_filters import KEPT_BACK, matching
+from walltrack.discovery.errors import BadInputError
+from walltrack.discovery.models import (
+    DiscoveryRun,
+    DiscoveryRunWallet,
+    WalletFilters,
+    WalletOrder,
+    WalletPage,
+    WalletRecord,
+)
+from walltrack.discovery.wallet_models import AddressList, WalletStatus
+
+ALL_SHOWN: Final = WalletFilters()
+"""The default view: every wallet that is not excluded, the last found first."""
+
+LARGEST_EXPORT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """An order of wallets, and the condition for what comes after `after` and `after_address` in it."""
+
+    by: sql.SQL
+    after: sql.SQL
+
 
 # A position that several runs found is one position: of each token the newest finding counts.
 _RECORD: Final = sql.SQL("""
-    SELECT wallet.address, wallet.first_seen_at, wallet.last_seen_at,
-           found.runs, found.sources, found.demo, newest.best_realized_pct, newest.total_realized_pnl_sol
+    SELECT wallet.*, found.runs, found.sources, found.only_demo,
+           newest.best_realized_pct, newest.total_realized_pnl_sol,
+           own.lists, own.notes, own.excluded, own.exclude_note
     FROM wallet
     CROSS JOIN LATERAL (
-        SELECT count(DISTINCT run_id) AS runs, count(DISTINCT source_token) AS sources, bool_and(run.demo) AS demo
+        SELECT count(DISTINCT run_id) AS runs, count(DISTINCT source_token) AS sources, bool_and(run.demo) AS only_demo
         FROM discovery_run_wallets finding JOIN discovery_runs run ON run.id = finding.run_id
         WHERE wallet_address = wallet.address
     ) found
@@ -38,21 +70,56 @@ _RECORD: Final = sql.SQL("""
             ORDER BY finding.source_token, run.started_at DESC, finding.id
         ) of_each_token
     ) newest
+    CROSS JOIN LATERAL (
+        SELECT array_agg(list ORDER BY list) AS lists, string_agg(note, '; ' ORDER BY list) AS notes,
+               bool_or(list = 'exclude') AS excluded, max(note) FILTER (WHERE list = 'exclude') AS exclude_note
+        FROM address_lists WHERE address = wallet.address
+    ) own
 """)
 _ONE: Final = sql.SQL("WITH wallet AS (SELECT * FROM wallets WHERE address = %(address)s) {record}").format(
     record=_RECORD
 )
-_PAGE: Final = sql.SQL("""
-    WITH wallet AS (
-        SELECT * FROM wallets
-        WHERE %(after)s::timestamptz IS NULL
-           OR (first_seen_at <= %(after)s AND (first_seen_at < %(after)s OR address > %(after_address)s))
-        ORDER BY first_seen_at DESC, address
+
+_RANKED: Final = sql.SQL("(wallets.status IN ('active', 'dormant') AND kept_back.address IS NULL)")
+_UNRANKED: Final = sql.SQL("({} IS NOT TRUE)").format(_RANKED)
+_WHOLE: Final = sql.SQL("TRUE")
+
+# Walking along the index of the order is the best plan for the many, and one by which a handful among millions takes
+# minutes. OFFSET 0 keeps the server from it: it then finds all that match, and sorts them.
+_FEW: Final = 100_000
+_SORT: Final = sql.SQL("OFFSET 0")
+_WALK: Final = sql.SQL("")
+
+_COUNT: Final = sql.SQL("""
+    SELECT count(*) AS total, count(*) FILTER (WHERE {ranked}) AS ranked
+    FROM wallets {kept_back} WHERE {matching}
+""")
+_PAGE: Final = """
+    WITH wallet AS MATERIALIZED (
+        SELECT * FROM (SELECT wallets.* FROM wallets {kept_back} WHERE {matching} AND {part} {plan}) wallets
+        WHERE {after}
+        ORDER BY {order}
         LIMIT %(limit)s
     ) {record}
-    ORDER BY wallet.first_seen_at DESC, wallet.address
-""").format(record=_RECORD)
-_COUNT: Final = "SELECT count(*) AS total FROM wallets"
+    ORDER BY {order}
+"""
+_FIRST_SEEN: Final = _Order(
+    by=sql.SQL("first_seen_at DESC, address"),
+    after=sql.SQL("""
+        %(after)s::timestamptz IS NULL
+        OR (first_seen_at <= %(after)s AND (first_seen_at < %(after)s OR address > %(after_address)s))
+    """),
+)
+_SCORE: Final = _Order(
+    by=sql.SQL("score DESC, address"),
+    after=sql.SQL("""
+        %(after)s::numeric IS NULL
+        OR (score <= %(after)s AND (score < %(after)s OR address > %(after_address)s))
+    """),
+)
+_ADDRESS: Final = _Order(
+    by=sql.SQL("address"), after=sql.SQL("%(after_address)s::text IS NULL OR address > %(after_address)s")
+)
 
 _RUNS: Final = """
     SELECT * FROM discovery_runs
@@ -80,20 +147,54 @@ class WalletRepository:
             row = await (await connection.execute(_ONE, {"address": address})).fetchone()
         return None if row is None else _record(row)
 
-    async def get_wallets(self, *, limit: int = 50, cursor: str | None = None) -> WalletPage:
-        """A page of the wallets, the last found for the first time first. That order never changes, so a reader of
-        all pages misses no wallet while runs go on.
+    async def get_wallets(
+        self,
+        filters: WalletFilters = ALL_SHOWN,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        now: datetime | None = None,
+    ) -> WalletPage:
+        """A page of the wallets that the filters let through, in their order.
 
-        Raises BadInputError for a limit outside 1 to 500 or a cursor that is none of ours.
+        By first sight, the order never changes, so a reader of all pages misses no wallet while runs go on; by score,
+        one whose score changes meanwhile may come twice or not at all. `now` is what `active_within_days` counts from.
+        Raises BadInputError for a limit outside 1 to 500, a cursor that is none of this order, or a bound that cannot
+        be.
         """
-        after, after_address = read_cursor(cursor, str)
-        values = {"after": after, "after_address": after_address, "limit": page_size(limit) + 1}
+        page_size(limit)
+        condition, values = matching(filters, now)
+        by_score = filters.order is WalletOrder.SCORE
         async with self._database.transaction() as connection:
-            counted = await (await connection.execute(_COUNT)).fetchone()
-            rows = await (await connection.execute(_PAGE, values)).fetchall()
+            listing = await _Listing.counted(connection, condition, values)
+            page = listing.by_score if by_score else listing.by_first_sight
+            rows = await page(cursor, limit + 1)
         wallets = [_record(row) for row in rows[:limit]]
-        more = cursor_after(wallets[-1].first_seen_at, wallets[-1].address) if len(rows) > limit else None
-        return WalletPage(wallets=wallets, total=counted["total"] if counted else 0, next_cursor=more)
+        more = None
+        if len(rows) > limit:
+            last = rows[limit - 1]
+            more = (
+                score_cursor_after(last["score"] if _is_ranked(last) else None, last["address"])
+                if by_score
+                else cursor_after(last["first_seen_at"], last["address"])
+            )
+        return WalletPage(wallets=wallets, total=listing.total, next_cursor=more)
+
+    async def best_wallets(
+        self, limit: int, filters: WalletFilters = ALL_SHOWN, *, now: datetime | None = None
+    ) -> list[WalletRecord]:
+        """The first of the ranking among those that the filters let through, the best score first.
+
+        Only active and dormant wallets are ranked, and none that is excluded. Raises BadInputError for a limit outside
+        1 to 10,000, or a bound that cannot be.
+        """
+        if not 1 <= limit <= LARGEST_EXPORT:
+            raise BadInputError(f"limit: {limit} is out of bounds, 1 to {LARGEST_EXPORT}")
+        condition, values = matching(filters, now)
+        async with self._database.transaction() as connection:
+            listing = await _Listing.counted(connection, condition, values)
+            rows = await listing.ranked(None, None, limit)
+        return [_record(row) for row in rows]
 
     async def get_wallet_runs(self, address: str) -> list[DiscoveryRun]:
         """The runs that found a wallet, the newest first."""
@@ -108,14 +209,93 @@ class WalletRepository:
         return [finding_from_row(row) for row in rows]
 
 
-def _record(row: Mapping[str, Any]) -> WalletRecord:
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The wallets that match a condition, and how many there are."""
+
+    connection: Connection
+    condition: sql.Composable
+    values: Mapping[str, Any]
+    total: int
+    ranked_total: int
+
+    @classmethod
+    async def counted(
+        cls, connection: Connection, condition: sql.Composable, values: Mapping[str, Any]
+    ) -> Self:
+        query = _COUNT.format(ranked=_RANKED, kept_back=KEPT_BACK, matching=condition)
+        row = await (await connection.execute(query, values)).fetchone()
+        assert row is not None
+        return cls(connection, condition, values, total=row["total"], ranked_total=row["ranked"])
+
+    async def by_first_sight(self, cursor: str | None, limit: int) -> list[Row]:
+        return await self._page(_FIRST_SEEN, _WHOLE, self.total, read_cursor(cursor, str), limit)
+
+    async def by_score(self, cursor: str | None, limit: int) -> list[Row]:
+        """The ranking, and when it is at its end the wallets that are not ranked."""
+        after, after_address = (None, None) if cursor is None else read_score_cursor(cursor)
+        rows: list[Row] = []
+        if after is not None or after_address is None:
+            rows = await self.ranked(after, after_address, limit)
+            after_address = None
+        if len(rows) < limit:
+            unranked = self.total - self.ranked_total
+            rows += await self._page(_ADDRESS, _UNRANKED, unranked, (None, after_address), limit - len(rows))
+        return rows
+
+    async def ranked(self, after: Decimal | None, after_address: str | None, limit: int) -> list[Row]:
+        return await self._page(_SCORE, _RANKED, self.ranked_total, (after, after_address), limit)
+
+    async def _page(
+        self,
+        order: _Order,
+        part: sql.Composable,
+        count: int,
+        after: tuple[object, str | None],
+        limit: int,
+    ) -> list[Row]:
+        if not count:
+            return []
+        query = sql.SQL(_PAGE).format(
+            kept_back=KEPT_BACK,
+            matching=self.condition,
+            part=part,
+            plan=_SORT if count <= _FEW else _WALK,
+            order=order.by,
+            after=order.after,
+            record=_RECORD,
+        )
+        given = {**self.values, "after": after[0], "after_address": after[1], "limit": limit}
+        return [*await (await self.connection.execute(query, given)).fetchall()]
+
+
+def _is_ranked(row: Row) -> bool:
+    return row["status"] in (WalletStatus.ACTIVE, WalletStatus.DORMANT) and not row["excluded"]
+
+
+def _record(row: Row) -> WalletRecord:
+    status = None if row["status"] is None else WalletStatus(row["status"])
+    reason = row["status_reason"]
+    if row["excluded"]:
+        status = WalletStatus.EXCLUDED
+        reason = "on the exclude list" + (f": {row['exclude_note']}" if row["exclude_note"] else "")
     return WalletRecord(
         address=row["address"],
-        first_seen_at=row["first_seen_at"].astimezone(UTC),
-        last_seen_at=row["last_seen_at"].astimezone(UTC),
+        first_seen_at=utc(row["first_seen_at"]),
+        last_seen_at=utc(row["last_seen_at"]),
         runs=row["runs"],
         sources=row["sources"],
         best_realized_pct=row["best_realized_pct"],
         total_realized_pnl_sol=row["total_realized_pnl_sol"],
-        demo=bool(row["demo"]),
+        demo=bool(row["only_demo"]),
+        score=row["score"],
+        score_version=row["score_version"],
+        status=status,
+        status_reason=reason,
+        flags=tuple(row["flags"]),
+        closed_positions=row["closed_positions"],
+        last_active_at=utc_or_none(row["last_active_at"]),
+        profiled_at=utc_or_none(row["profiled_at"]),
+        listed=tuple(AddressList(name) for name in row["lists"] or ()),
+        note=row["notes"],
     )

@@ -1,0 +1,2 @@
+DROP TABLE wallet_history_pages;
+DROP TABLE wallet_histories;

@@ -1,0 +1,71 @@
+"""Where the wallets of one run stand: as that run knew them, and as they are known now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from walltrack.data.supabase.client import Database
+from walltrack.data.supabase.repositories.rows import Row
+from walltrack.discovery.wallet_models import WalletStatus
+
+_THEN: Final = """
+    SELECT wallet_address AS address, score, status, status_reason, NULL AS exclude_note, FALSE AS on_exclude_list
+    FROM wallet_profiles WHERE run_id = %s
+"""
+
+_NOW: Final = """
+    SELECT wallets.address, wallets.score, wallets.status, wallets.status_reason, own.note AS exclude_note,
+           own.address IS NOT NULL AS on_exclude_list
+    FROM wallets
+    LEFT JOIN address_lists own ON own.list = 'exclude' AND own.address = wallets.address
+    WHERE wallets.address IN (
+        SELECT wallet_address FROM discovery_run_wallets WHERE run_id = %s AND duplicate_of IS NULL
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A wallet's score and status. Both are None where nobody has profiled it."""
+
+    score: Decimal | None = None
+    status: WalletStatus | None = None
+    reason: str | None = None
+
+    @property
+    def is_ranked(self) -> bool:
+        return self.score is not None and self.status in (WalletStatus.ACTIVE, WalletStatus.DORMANT)
+
+
+class RunStandingRepository:
+    """Rows of `wallet_profiles` and `wallets` by run. Raises the errors of `walltrack.data.supabase.errors`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def known_then(self, run_id: UUID) -> dict[str, Standing]:
+        """What the run itself stored of its wallets, by address; nothing that came later changes it."""
+        return await self._standings(_THEN, run_id)
+
+    async def known_now(self, run_id: UUID) -> dict[str, Standing]:
+        """What is known of the run's wallets today, by address. One on the operator's exclude list is excluded,
+        whatever its profile said.
+        """
+        return await self._standings(_NOW, run_id)
+
+    async def _standings(self, query: str, run_id: UUID) -> dict[str, Standing]:
+        async with self._database.transaction() as connection:
+            rows = await (await connection.execute(query, (run_id,))).fetchall()
+        return {row["address"]: _standing(row) for row in rows}
+
+
+def _standing(row: Row) -> Standing:
+    if row["on_exclude_list"]:
+        note = row["exclude_note"]
+        reason = "on the exclude list" + (f": {note}" if note else "")
+        return Standing(row["score"], WalletStatus.EXCLUDED, reason)
+    status = None if row["status"] is None else WalletStatus(row["status"])
+    return Standing(row["score"], status, row["status_reason"])
