@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-sandbox bench-quality lock clean
+.PHONY: help setup run test test-faults lint format bench bench-sandbox bench-quality lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ format: $(READY)  ## Put the code in its format
 
 test: lint  ## Run lint and all tests
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-faults: $(READY)  ## Kill, stop and cut off serving processes, many times over
+	$(BIN)/python -m tests.faults
 
 bench: $(READY)  ## Print the figures that the project promises
 	$(BIN)/python -m benchmarks

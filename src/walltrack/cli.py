@@ -39,8 +39,19 @@ from walltrack.cli_outcome import runs_outcome, runs_outcomes
 from walltrack.cli_progress import bars
 from walltrack.cli_providers import providers_app, pumps, sandbox_command
 from walltrack.cli_records import WALLET_COLUMNS, run_details
+from walltrack.cli_run_control import (
+    runs_again,
+    runs_cancel,
+    runs_progress,
+    runs_resume,
+    runs_start,
+    runs_watch,
+)
+from walltrack.cli_run_diff import runs_diff
 from walltrack.cli_running import FAILED, Commands, print_json, with_database
 from walltrack.cli_runs import RunFound, read_run, runs_app, show_wallets
+from walltrack.cli_schedule import schedule_app
+from walltrack.cli_serve import serve_command
 from walltrack.cli_tables import Screen
 from walltrack.cli_wallets import wallets_app
 from walltrack.config.settings import load_settings, show_settings
@@ -69,10 +80,19 @@ app.add_typer(wallets_app, name="wallets")
 app.add_typer(lists_app, name="lists")
 app.add_typer(config_app, name="config")
 app.add_typer(providers_app, name="providers")
+app.add_typer(schedule_app, name="schedule")
 runs_app.command("outcome")(runs_outcome)
 runs_app.command("outcomes")(runs_outcomes)
+runs_app.command("start")(runs_start)
+runs_app.command("watch")(runs_watch)
+runs_app.command("progress")(runs_progress)
+runs_app.command("cancel")(runs_cancel)
+runs_app.command("resume")(runs_resume)
+runs_app.command("again")(runs_again)
+runs_app.command("diff")(runs_diff)
 app.command("pumps")(pumps)
 app.command("sandbox")(sandbox_command)
+app.command("serve")(serve_command)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from walltrack.discovery.clock import Clock
 from walltrack.sandbox.market import generate
 from walltrack.sandbox.server import SANDBOX_KEY, Urls, serve
 from walltrack.scheduler.tasks.discovery_task import SystemClock
+from walltrack.scheduler.trigger import MarketName
 
 SANDBOX_NOW: Final = datetime(2026, 11, 1, tzinfo=UTC)
 """The moment up to which the sandbox's market is made, so that the same seed is the same market on every day."""
@@ -49,11 +50,19 @@ def has_keys(settings: Settings) -> bool:
     return settings.helius_api_key is not None or "solana_rpc_url" in settings.model_fields_set
 
 
+def market_name(settings: Settings, *, sandbox: bool, seed: int) -> MarketName:
+    """What the records of runs call the market that `market` opens."""
+    if not sandbox and has_keys(settings):
+        return MarketName("live market", demo=False)
+    return MarketName(f"sandbox, seed {seed} ({DEMO})", demo=True)
+
+
 @contextmanager
 def market(settings: Settings, *, sandbox: bool, seed: int) -> Iterator[Market]:
     """The live market, or a sandbox served from this process for the time of the block."""
-    if not sandbox and has_keys(settings):
-        yield Market(settings, SystemClock(), "live market")
+    name = market_name(settings, sandbox=sandbox, seed=seed)
+    if not name.demo:
+        yield Market(settings, SystemClock(), name.token_source)
         return
     made = generate(seed, now=int(SANDBOX_NOW.timestamp()))
     # Who sets a higher rate has a plan that grants it.
@@ -62,7 +71,7 @@ def market(settings: Settings, *, sandbox: bool, seed: int) -> Iterator[Market]:
         yield Market(
             sandbox_settings(settings, server.urls),
             FixedClock(SANDBOX_NOW),
-            f"sandbox, seed {seed} ({DEMO})",
+            name.token_source,
             demo=True,
         )
 

@@ -21,18 +21,20 @@ from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.models import DiscoveryRunParams, ParametersOutcome
+from walltrack.discovery.models import ParametersOutcome
 from walltrack.discovery.outcome import GroupOutcome
+from walltrack.discovery.reading_plan import CreditBudget
 from walltrack.scheduler.live_source import LiveMarket
+from walltrack.scheduler.stored import StoredHistories
 from walltrack.scheduler.tasks.discovery_task import SystemClock
 from walltrack.scheduler.tasks.outcome_task import (
     MOST_WALLETS,
     OutcomeReport,
-    StoredHistories,
     figures_from_json,
     run_outcome_task,
     together,
 )
+from walltrack.services.chain.purse import LocalBudget
 
 GROUPS = ("found", "control")
 
@@ -135,12 +137,8 @@ async def _reading(
         )
     if run is not None and place.demo and not run.demo:
         raise BadInputError(f"run {run_id} was not made on a sandbox: leave out --sandbox")
-    # With tokens named, nothing is asked of the markets: all that is wanted of the source is its budget and histories.
-    source = LiveMarket(
-        place.settings, database, place.clock, description=place.description, demo=place.demo, mints=["-"]
-    )
-    async with source.opened(run_id) as live:
-        await live.list_tokens(DiscoveryRunParams(max_credits=max_credits))
+    source = LiveMarket(place.settings, database, place.clock, description=place.description, demo=place.demo)
+    async with source.opened(run_id, LocalBudget(CreditBudget(max_credits))) as live:
         return await run_outcome_task(
             run_id,
             database=database,

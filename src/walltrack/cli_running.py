@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from walltrack.config.settings import load_settings
+from walltrack.config.settings import Settings, load_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import (
     migrate_async,
@@ -68,6 +68,13 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
         return asyncio.run(interruptible())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+async def bring_up_to_date(settings: Settings) -> None:
+    """Bring the tables up to date where the database is our own."""
+    async with Database(settings) as database:
+        if database.is_embedded and await pending_migrations(database):
+            await migrate_async(settings, _unheard)
 
 
 def print_json(value: object) -> None:

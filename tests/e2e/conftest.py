@@ -66,6 +66,8 @@ class CommandLine:
                 "TRUNCATE discovery_runs, wallets, wallet_profiles, wallet_histories, measured_launches, address_lists,"
                 " tape_streams, provider_methods, sol_prices CASCADE"
             )
+            # The one row of the configuration names a run, so it went with them.
+            connection.execute("INSERT INTO discovery_config (id) VALUES (1) ON CONFLICT (id) DO NOTHING")
 
 
 @pytest.fixture(scope="session")

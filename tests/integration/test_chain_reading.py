@@ -42,6 +42,7 @@ from walltrack.discovery.tape_streams import Route, StreamKind
 from walltrack.discovery.transactions import from_rpc
 from walltrack.sandbox.server import Faults, Plan, SandboxServer, serve
 from walltrack.services.chain import Bounds, ChainReader, TapeRead
+from walltrack.services.chain.purse import LocalBudget
 from walltrack.services.faults import RefusedFault
 from walltrack.services.helius import HeliusHistory
 from walltrack.services.http import Http
@@ -276,7 +277,7 @@ def test_a_budget_is_never_exceeded_and_the_tape_says_that_it_was_cut(
             budget = CreditBudget(max_credits)
             async with reader(database, server) as chain_reader:
                 read = await chain_reader.read(
-                    MINT, window_seconds=WINDOW, counts=whole_counts(transactions), budget=budget
+                    MINT, window_seconds=WINDOW, counts=whole_counts(transactions), budget=LocalBudget(budget)
                 )
             assert server.credits_used() == budget.spent == read.credits <= max_credits
             assert budget.reserved == 0
@@ -309,7 +310,10 @@ def test_tokens_that_share_a_budget_wait_for_each_others_change(in_database: InD
                 reads = await asyncio.gather(
                     *(
                         chain_reader.read(
-                            mint, window_seconds=WINDOW, counts=MarketCounts(95, 3_600), budget=budget
+                            mint,
+                            window_seconds=WINDOW,
+                            counts=MarketCounts(95, 3_600),
+                            budget=LocalBudget(budget),
                         )
                         for mint in mints
                     )
@@ -480,7 +484,10 @@ def test_a_plan_that_loses_the_method_is_read_by_signatures_from_where_the_pages
         with serve(market(transactions), keys=plans, rate_factor=10_000) as server:
             async with reader(database, server, key="key-with-it") as chain_reader:
                 cut = await chain_reader.read(
-                    MINT, window_seconds=WINDOW, counts=whole_counts(transactions), budget=CreditBudget(130)
+                    MINT,
+                    window_seconds=WINDOW,
+                    counts=whole_counts(transactions),
+                    budget=LocalBudget(CreditBudget(130)),
                 )
             assert tape_of(cut).cut is not None
             store = TapeRepository(database)

@@ -36,6 +36,7 @@ from walltrack.discovery.tape import Tape, Unmeasurable
 from walltrack.discovery.wallet_history import HISTORY_SCHEMA, TIMES_SCHEMA, WalletHistory
 from walltrack.discovery.wallet_models import AddressList, WalletStatus
 from walltrack.scheduler.tasks.discovery_task import run_discovery_task
+from walltrack.services.chain.purse import Budget
 from walltrack.services.files import read_tapes, write_example_tapes
 
 START = datetime(2026, 5, 6, 7, 8, tzinfo=UTC)
@@ -70,7 +71,7 @@ class Given:
     histories: dict[str, WalletHistory | Unmeasurable | WallTrackError] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def opened(self, run_id: UUID) -> AsyncIterator[Given]:
+    async def opened(self, run_id: UUID, budget: Budget | None = None) -> AsyncIterator[Given]:
         yield self
 
     async def list_tokens(self, params: DiscoveryRunParams) -> TokenList:
@@ -80,8 +81,8 @@ class Given:
         refused = [TokenRefusal("washed mint", "Washed", "5 buyers for 1,000 trades")]
         return TokenList([ListedToken(mint, cost) for mint in self.outcomes], refused)
 
-    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
-        outcome = self.outcomes[mint]
+    async def read_tape(self, token: ListedToken, params: DiscoveryRunParams) -> TapeReading:
+        outcome = self.outcomes[token.mint]
         if isinstance(outcome, BaseException):
             raise outcome
         return TapeReading(outcome, ReadingCost(1, 10), "all of it: 10 credits")
@@ -103,11 +104,11 @@ class Stuck(Given):
     stuck_at: str = ""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
-        if mint == self.stuck_at:
+    async def read_tape(self, token: ListedToken, params: DiscoveryRunParams) -> TapeReading:
+        if token.mint == self.stuck_at:
             self.reached.set()
             await asyncio.Event().wait()
-        return await super().read_tape(mint, params)
+        return await super().read_tape(token, params)
 
 
 @pytest.fixture(scope="module")

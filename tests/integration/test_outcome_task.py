@@ -35,10 +35,9 @@ from walltrack.discovery.tape import TAPE_SCHEMA
 from walltrack.discovery.tape_streams import Place, StreamKind
 from walltrack.discovery.wallet_history import WalletHistory
 from walltrack.discovery.wallet_models import WalletStatus
+from walltrack.scheduler.stored import NOT_STORED, StoredHistories
 from walltrack.scheduler.tasks.outcome_task import (
-    NOT_STORED,
     OutcomeReport,
-    StoredHistories,
     figures_as_json,
     figures_from_json,
     run_outcome_task,

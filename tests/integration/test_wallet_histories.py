@@ -29,6 +29,7 @@ from walltrack.discovery.transactions import from_rpc
 from walltrack.discovery.wallet_history import HistoryRows, WalletHistory, history_rows
 from walltrack.sandbox.server import Faults, Plan, SandboxServer, serve
 from walltrack.services.chain import Bounds
+from walltrack.services.chain.purse import LocalBudget
 from walltrack.services.chain.wallet_histories import HistoryRead, WalletHistoryReader
 from walltrack.services.faults import RefusedFault, RetryableFault
 from walltrack.services.helius import HeliusHistory
@@ -210,7 +211,7 @@ def test_a_budget_is_never_exceeded_and_what_it_left_out_is_read_when_there_is_m
         with serve(market(transactions), rate_factor=10_000) as server:
             budget = CreditBudget(max_credits)
             async with reader(database, server, history=history) as histories:
-                read = await histories.read(WALLET, now=now_of(transactions), budget=budget)
+                read = await histories.read(WALLET, now=now_of(transactions), budget=LocalBudget(budget))
             assert server.credits_used() == budget.spent == read.cost.credits <= max_credits
             assert budget.reserved == 0
             if isinstance(read.history, Unmeasurable):
@@ -415,7 +416,7 @@ def test_whatever_was_read_when_and_how_a_history_is_the_newest_part_of_the_past
                     fresh_for=chance.choice([timedelta(0), timedelta(minutes=10)]),
                 ) as histories:
                     budget = CreditBudget(chance.choice([20, 30, 60, 10_000]))
-                    read = await histories.read(WALLET, now=now_of(part), budget=budget)
+                    read = await histories.read(WALLET, now=now_of(part), budget=LocalBudget(budget))
                 assert server.credits_used() == read.cost.credits
             if isinstance(read.history, Unmeasurable):
                 continue
@@ -443,7 +444,9 @@ def test_a_plan_that_loses_the_method_is_read_on_by_signatures(in_database: InDa
                     methods = TapeRepository(database)
                     await methods.remember_method(helius.key_hash("default"), HISTORY, available=True)
                 async with reader(database, server, key=key) as histories:
-                    read = history_of(await histories.read(WALLET, now=now_of(transactions), budget=budget))
+                    read = history_of(
+                        await histories.read(WALLET, now=now_of(transactions), budget=LocalBudget(budget))
+                    )
         assert read.cut is None
         assert_holds(read, transactions)
 
@@ -548,7 +551,7 @@ def test_an_order_that_an_older_page_explains_is_the_wallets_trade(
                     database, server, history=history, fresh_for=timedelta(minutes=10)
                 ) as histories:
                     read = await histories.read(
-                        WALLET, now=now_of(transactions), budget=CreditBudget(credits)
+                        WALLET, now=now_of(transactions), budget=LocalBudget(CreditBudget(credits))
                     )
                 history_read = history_of(read)
                 filled = history_read.frame.filter(pl.col("slot") == transactions[-1].slot)

@@ -321,18 +321,18 @@ def test_every_try_takes_its_turn_in_the_quota() -> None:
     waited: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        waited.append(round(seconds, 1))
+        waited.append(seconds)
 
     async def scenario() -> None:
         say = in_turn(answer("busy", 503), answer(rpc(7)))
         async with serving(say) as server, Http(sleep=sleep) as http:
-            slow = server.provider(quotas={"default": Quota(0.01)})
+            slow = server.provider(quotas={"default": Quota(0.0001)})
             await http.rpc(slow, "getSlot", [], int)
             await http.rpc_batch(slow, "getSlot", [[], []], int, slots=1)
 
     with pytest.raises(MalformedFault):
         asyncio.run(scenario())
-    assert waited == [100.0, 200.0]
+    assert waited == [pytest.approx(10_000, rel=0.01), pytest.approx(20_000, rel=0.01)]
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,13 @@ class Settings(ProviderSettings):
         alias="WALLTRACK_MAX_CONCURRENT_RUNS",
         description="most runs at the same time, on all machines together; the schedule never overlaps itself",
     )
+    lease_seconds: float = Field(
+        20.0,
+        ge=1,
+        le=300,
+        alias="WALLTRACK_LEASE_SECONDS",
+        description="seconds after which work of a process that gives no sign of life is done by another",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO, alias="WALLTRACK_LOG_LEVEL", description="least level of the messages that are logged"
     )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class WallTrackError(Exception):
-    """A fault with a message for its reader: what, where, which bound, what to do."""
+    """A fault with a message for its reader: what, where, which bound, what to do.
+
+    `passes`: it may be gone at the next try, and says nothing of what was being done. Whoever works on durably stored
+    work tries again then; others take it for a failure.
+    """
+
+    passes: bool = False
 
 
 class BadInputError(WallTrackError):

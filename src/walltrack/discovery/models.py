@@ -96,6 +96,13 @@ class DiscoveryRun(BaseModel):
     demo: bool = False
     code_version: str | None = None
 
+    # Where the engine does it: the step it stands at. None: it lives and ends with the process that started it.
+    stage: str | None = None
+    # Tokens that are named, and the run whose stored tapes are used again.
+    mints: tuple[str, ...] = ()
+    again_of: UUID | None = None
+    from_stored: bool = False
+
     params: DiscoveryRunParams = Field(default_factory=DiscoveryRunParams)
 
     tokens_analyzed: int = 0
@@ -171,11 +178,25 @@ class TokenSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenMarket:
+    """What the market said of a token when it was listed. `pools` are (DEX id, address)."""
+
+    pools: tuple[tuple[str, str], ...]
+    transactions_24h: int | None
+    launched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ListedToken:
-    """A token that a run will look at, and what reading it is forecast to cost (None: nothing is read for it)."""
+    """A token that a run will look at, and what reading it is forecast to cost (None: nothing is read for it).
+
+    `left_unread` says why its tape is not to be read, where it is not.
+    """
 
     mint: str
     forecast: ReadingCost | None = None
+    market: TokenMarket | None = None
+    left_unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +210,10 @@ class TokenRefusal:
 
 @dataclass(frozen=True, slots=True)
 class RunToken:
-    """One token's part of a run. `reason` says why it is unmeasurable, or what failed; `plan` how its tape was read."""
+    """One token's part of a run. `reason` says why it is unmeasurable, or what failed; `plan` how its tape was read.
+
+    `segments` are as in `TapeReading`; None where they were not noted.
+    """
 
     run_id: UUID
     mint: str
@@ -202,6 +226,7 @@ class RunToken:
     forecast: ReadingCost | None = None
     cost: ReadingCost | None = None
     plan: str | None = None
+    segments: Mapping[str, int] | None = None
 
 
 class WeekFigures(BaseModel):

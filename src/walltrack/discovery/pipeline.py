@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
-from walltrack.discovery.at_once import for_each
+from walltrack.discovery.at_once import in_thread
 from walltrack.discovery.clock import Clock
-from walltrack.discovery.early_buyers import early_buyers
+from walltrack.discovery.early_buyers import EarlyBuyers, early_buyers
 from walltrack.discovery.errors import RunStoppedError, WallTrackError
 from walltrack.discovery.flags import launch_rush, tape_flags
 from walltrack.discovery.models import (
@@ -31,7 +31,6 @@ from walltrack.discovery.profiling import (
     Histories,
     ProfileProgress,
     ProfileStores,
-    profile_wallets,
 )
 from walltrack.discovery.tape import Tape, Unmeasurable
 from walltrack.discovery.wallet_models import RushBuy
@@ -50,11 +49,23 @@ class TokenList:
 
 @dataclass(frozen=True, slots=True)
 class TapeReading:
-    """One token's tape, and how it was read at what cost where it was read from a provider."""
+    """One token's tape, and how it was read at what cost where it was read from a provider.
+
+    `segments` says of how many stored segments of each address the tape was made: the same ones make it again.
+    """
 
     tape: Tape | Unmeasurable
     cost: ReadingCost | None = None
     plan: str | None = None
+    segments: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartedToken:
+    """A token that was claimed, as it was listed. `attempt` is the fence for its end."""
+
+    attempt: int
+    token: ListedToken
 
 
 class TokenSource(Histories, Protocol):
@@ -75,7 +86,7 @@ class TokenSource(Histories, Protocol):
     async def list_tokens(self, params: DiscoveryRunParams) -> TokenList:
         """The tokens to look at. Raises WallTrackError where they cannot be listed."""
 
-    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
+    async def read_tape(self, token: ListedToken, params: DiscoveryRunParams) -> TapeReading:
         """One token's tape. Raises WallTrackError where it cannot be had."""
 
 
@@ -93,15 +104,6 @@ class RunTokens(Protocol):
     async def get_run_tokens(self, run_id: UUID) -> Sequence[RunToken]:
         """Every token of the run, in the order in which they were listed."""
 
-    async def add_tokens(
-        self, run_id: UUID, mints: Sequence[str], forecasts: Mapping[str, ReadingCost]
-    ) -> None: ...
-
-    async def start_token(
-        self, run_id: UUID, mint: str, *, now: datetime, lease_expires_at: datetime
-    ) -> int | None:
-        """Claim one token. The attempt that is returned is the fence for its end; None: another holds it."""
-
     async def finish_token(
         self,
         run_id: UUID,
@@ -114,6 +116,7 @@ class RunTokens(Protocol):
         rush: Sequence[RushBuy],
         cost: ReadingCost | None,
         plan: str | None,
+        segments: Mapping[str, int] | None,
     ) -> None:
         """Store a token's wallets, and who bought in the rush of its launch, and mark it done, whole or not at all."""
 
@@ -131,12 +134,18 @@ class RunTokens(Protocol):
     ) -> None: ...
 
 
-class RunListings(Protocol):
+class RunPlans(Protocol):
     """Where it is kept what a run took from the market and what it left out."""
 
-    async def store_listing(
-        self, run_id: UUID, *, refusals: Sequence[TokenRefusal], forecast: ReadingCost | None
-    ) -> None: ...
+    async def store_plan(
+        self,
+        run_id: UUID,
+        *,
+        tokens: Sequence[ListedToken],
+        refusals: Sequence[TokenRefusal],
+        forecast: ReadingCost | None,
+    ) -> None:
+        """Store all of it or nothing."""
 
 
 class Progress(ProfileProgress, Protocol):
@@ -170,62 +179,23 @@ class Stores:
 
     runs: Runs
     tokens: RunTokens
-    listings: RunListings
+    plans: RunPlans
     profiling: ProfileStores
 
 
-async def discover(
-    run_id: UUID,
-    params: DiscoveryRunParams,
-    *,
-    source: TokenSource,
-    stores: Stores,
-    clock: Clock,
-    progress: Progress,
-    demo: bool,
-    most_histories: int,
-) -> DiscoveryRun:
-    """Do a run that has been created, and complete it. `demo`: on a made-up market.
-
-    A token that fails leaves an error on the run and the others go on. At most `most_histories` of the wallets have
-    their own histories read. Raises RunStoppedError where no token could be measured, and whatever the source or the
-    stores raised where the run could not go on: the caller records it.
-    """
-    mints = await plan(run_id, params, source=source, stores=stores)
-    progress.tokens_listed(mints)
-
-    async def measure(mint: str) -> None:
-        outcome = await measure_token(run_id, mint, params, source=source, tokens=stores.tokens, clock=clock)
-        if outcome is not None:
-            progress.token_finished(mint, outcome.status, outcome.wallets)
-
-    await for_each(mints, measure, at_once=source.at_once)
-    profiled = await profile_wallets(
-        run_id,
-        params,
-        histories=source,
-        stores=stores.profiling,
-        clock=clock,
-        progress=progress,
-        most=most_histories,
-        demo=demo,
-    )
-    return await conclude(
-        run_id, stores=stores, clock=clock, warnings=source.warnings, more_errors=profiled.errors
-    )
-
-
 async def plan(
-    run_id: UUID, params: DiscoveryRunParams, *, source: TokenSource, stores: Stores
-) -> Sequence[str]:
+    run_id: UUID, params: DiscoveryRunParams, *, source: TokenSource, plans: RunPlans
+) -> Sequence[ListedToken]:
     """List a run's tokens and store them, with what was left out and what reading is forecast to cost."""
     listed = await source.list_tokens(params)
-    mints = [token.mint for token in listed.tokens]
-    forecasts = {token.mint: token.forecast for token in listed.tokens if token.forecast is not None}
-    forecast = sum(forecasts.values(), ReadingCost(0, 0)) if forecasts else None
-    await stores.listings.store_listing(run_id, refusals=listed.refused, forecast=forecast)
-    await stores.tokens.add_tokens(run_id, mints, forecasts)
-    return mints
+    forecasts = [token.forecast for token in listed.tokens if token.forecast is not None]
+    await plans.store_plan(
+        run_id,
+        tokens=listed.tokens,
+        refusals=listed.refused,
+        forecast=sum(forecasts, ReadingCost(0, 0)) if forecasts else None,
+    )
+    return listed.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,18 +208,15 @@ class TokenOutcome:
 
 async def measure_token(
     run_id: UUID,
-    mint: str,
+    started: StartedToken,
     params: DiscoveryRunParams,
     *,
     source: TokenSource,
     tokens: RunTokens,
     clock: Clock,
-) -> TokenOutcome | None:
-    """Read one token's tape and store what is found on it. None where somebody else holds the token."""
-    now = clock.now()
-    attempt = await tokens.start_token(run_id, mint, now=now, lease_expires_at=now + TOKEN_LEASE)
-    if attempt is None:
-        return None
+) -> TokenOutcome:
+    """Read the tape of a token that was claimed, and store what is found on it."""
+    mint, attempt = started.token.mint, started.attempt
 
     async def give_up(
         status: TokenStatus, reason: str, *, cost: ReadingCost | None = None, how: str | None = None
@@ -259,21 +226,24 @@ async def measure_token(
         )
         return TokenOutcome(status)
 
+    if started.token.left_unread is not None:
+        return await give_up(TokenStatus.UNMEASURABLE, started.token.left_unread, cost=ReadingCost(0, 0))
     try:
-        reading = await source.read_tape(mint, params)
+        reading = await source.read_tape(started.token, params)
     except WallTrackError as error:
+        if error.passes:
+            raise
         return await give_up(TokenStatus.FAILED, str(error))
     if isinstance(reading.tape, Unmeasurable):
         return await give_up(
             TokenStatus.UNMEASURABLE, reading.tape.reason, cost=reading.cost, how=reading.plan
         )
     tape = reading.tape
-    found = early_buyers(tape, params)
+    found, wallets, rush = await in_thread(_measured, tape, params)
     if found.first_event_at is None or found.last_event_at is None:
         return await give_up(
             TokenStatus.UNMEASURABLE, "the tape is empty", cost=reading.cost, how=reading.plan
         )
-    wallets = _with_flags(tape, found.wallets)
     await tokens.finish_token(
         run_id,
         mint,
@@ -290,9 +260,10 @@ async def measure_token(
             tape_cut=tape.cut,
         ),
         wallets=wallets,
-        rush=launch_rush(tape),
+        rush=rush,
         cost=reading.cost,
         plan=reading.plan,
+        segments=reading.segments,
     )
     return TokenOutcome(TokenStatus.DONE, len(wallets))
 
@@ -309,6 +280,13 @@ async def conclude(
     return await stores.runs.complete_run(
         run_id, completed_at=clock.now(), errors=[*errors, *more_errors], warnings=warnings
     )
+
+
+def _measured(
+    tape: Tape, params: DiscoveryRunParams
+) -> tuple[EarlyBuyers, list[QualifiedWallet], list[RushBuy]]:
+    found = early_buyers(tape, params)
+    return found, _with_flags(tape, found.wallets), launch_rush(tape)
 
 
 def _with_flags(tape: Tape, wallets: Sequence[QualifiedWallet]) -> list[QualifiedWallet]:

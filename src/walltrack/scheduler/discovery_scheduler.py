@@ -17,6 +17,7 @@ from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import ConfigChangedError, RunsBusyError
 from walltrack.data.supabase.notices import CONFIG, LISTENING, Notices
 from walltrack.data.supabase.repositories.schedule_repo import HeldSchedule, ScheduleRepository, SkipCause
+from walltrack.discovery.at_once import stopped
 from walltrack.discovery.clock import Clock
 from walltrack.discovery.models import DiscoveryRunParams, RunStatus, TriggerType
 from walltrack.discovery.schedule import (
@@ -212,9 +213,8 @@ class DiscoveryScheduler:
         """Start no run from now on. A due time is decided wholly or not at all."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
-            task.cancel()
+            await stopped(task)
         if tasks:
-            await asyncio.wait(tasks)
             log.info("scheduler_stopped")
 
     def wake(self) -> None:

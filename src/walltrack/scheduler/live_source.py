@@ -17,7 +17,13 @@ from walltrack.data.supabase.repositories.sol_price_repo import SolPriceReposito
 from walltrack.data.supabase.repositories.tape_repo import TapeRepository
 from walltrack.data.supabase.repositories.wallet_history_repo import WalletHistoryRepository
 from walltrack.discovery.clock import Clock
-from walltrack.discovery.models import DiscoveryRunParams, ListedToken, ReadingCost, TokenRefusal
+from walltrack.discovery.models import (
+    DiscoveryRunParams,
+    ListedToken,
+    ReadingCost,
+    TokenMarket,
+    TokenRefusal,
+)
 from walltrack.discovery.pipeline import TapeReading, TokenList
 from walltrack.discovery.profiling import HistoryReading
 from walltrack.discovery.pumps import PumpedToken
@@ -32,7 +38,8 @@ from walltrack.discovery.tape import Tape, Unmeasurable
 from walltrack.discovery.valuation import hours_to_value, in_sol
 from walltrack.discovery.wallet_history import stable_hours, valued
 from walltrack.services import providers
-from walltrack.services.chain import ChainReader
+from walltrack.services.chain import Bounds, ChainReader
+from walltrack.services.chain.purse import Budget, LocalBudget
 from walltrack.services.chain.reader import pools_to_read
 from walltrack.services.chain.wallet_histories import WalletHistoryReader
 from walltrack.services.faults import ProviderFault
@@ -73,12 +80,14 @@ class LiveMarket:
         self._mints = mints
 
     @asynccontextmanager
-    async def opened(self, run_id: UUID) -> AsyncIterator[LiveTokens]:
-        """The source, for one run: what it spends is metered under that run."""
+    async def opened(self, run_id: UUID, budget: Budget | None = None) -> AsyncIterator[LiveTokens]:
+        """The source, for one run: what it spends is metered under that run, out of the budget where there is one."""
         settings = self._settings
         provider_rows = ProviderRepository(self._database)
         meter = Meter(run_id, provider_rows)
         retries = RetryPolicy(tries=settings.http_tries)
+        # Who takes over a dead process's token waits for that process's hold on the streams too.
+        bounds = Bounds(lease=timedelta(seconds=settings.lease_seconds))
         async with Http(
             quotas=provider_rows, meter=meter, bounds=HttpBounds.of(settings), retries=retries
         ) as http:
@@ -92,7 +101,7 @@ class LiveMarket:
             yield LiveTokens(
                 run_id,
                 markets=LiveMarkets(http, settings),
-                chain=ChainReader(rpc, tapes, history=history),
+                chain=ChainReader(rpc, tapes, history=history, bounds=bounds),
                 histories=WalletHistoryReader(
                     rpc,
                     WalletHistoryRepository(self._database),
@@ -100,10 +109,12 @@ class LiveMarket:
                     history=history,
                     lookback_days=settings.profile_lookback_days,
                     max_transactions=settings.profile_max_transactions,
+                    bounds=bounds,
                 ),
                 prices=SolPrices(http, providers.geckoterminal(settings), SolPriceRepository(self._database)),
                 listings=RunListingRepository(self._database),
                 clock=self._clock,
+                budget=budget or LocalBudget(CreditBudget()),
                 description=self.description,
                 mints=self._mints,
             )
@@ -122,6 +133,7 @@ class LiveTokens:
         prices: SolPrices,
         listings: RunListingRepository,
         clock: Clock,
+        budget: Budget,
         description: str,
         mints: Sequence[str],
     ) -> None:
@@ -135,9 +147,7 @@ class LiveTokens:
         self._listings = listings
         self._clock = clock
         self._mints = mints
-        self._tokens: dict[str, PumpedToken] = {}
-        self._unaffordable: dict[str, Forecast] = {}
-        self._budget = CreditBudget()
+        self._budget = budget
 
     @property
     def at_once(self) -> int:
@@ -145,59 +155,54 @@ class LiveTokens:
 
     async def list_tokens(self, params: DiscoveryRunParams) -> TokenList:
         """Named tokens as they are, else those that pumped; the cheapest to read first where credits are bounded."""
-        self._budget = CreditBudget(params.max_credits)
         if self._mints:
             return TokenList([ListedToken(mint) for mint in dict.fromkeys(self._mints)])
         pumps, warnings = await self._markets.pumped(params, self._clock.now())
         self.warnings += warnings
-        self._tokens = {token.mint: token for token in pumps.pumped}
+        listed = {token.mint: token for token in pumps.pumped}
         refused = [TokenRefusal(token.mint, token.symbol, str(token.reason)) for token in pumps.refused]
-        if not self._tokens:
+        if not listed:
             return TokenList([], refused)
         tariff = await self._chain.tariff(self._budget)
         forecasts = {
             mint: forecast(
                 mint,
-                self._counts(token),
+                self._counts(_market(token)),
                 tariff,
                 window_seconds=_window_seconds(params),
                 addresses=1 + len(pools_to_read(token.pools)),
             )
-            for mint, token in self._tokens.items()
+            for mint, token in listed.items()
         }
-        affordable, others = within_budget(forecasts.values(), self._budget.available)
-        self._unaffordable = {one.mint: one for one in others}
-        mints = (
-            list(forecasts) if params.max_credits is None else [one.mint for one in (*affordable, *others)]
-        )
+        affordable, others = within_budget(forecasts.values(), await self._budget.available())
+        in_order = forecasts.values() if params.max_credits is None else (*affordable, *others)
+        too_dear = {one.mint: _too_dear(one, params.max_credits) for one in others}
         return TokenList(
             [
-                ListedToken(mint, ReadingCost(forecasts[mint].requests, forecasts[mint].credits))
-                for mint in mints
+                ListedToken(
+                    one.mint,
+                    ReadingCost(one.requests, one.credits),
+                    _market(listed[one.mint]),
+                    too_dear.get(one.mint),
+                )
+                for one in in_order
             ],
             refused,
         )
 
-    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
+    async def read_tape(self, token: ListedToken, params: DiscoveryRunParams) -> TapeReading:
         """A token's tape, its stablecoin trades valued in SOL."""
-        too_much = self._unaffordable.get(mint)
-        if too_much is not None:
-            reason = (
-                f"budget: reading it is forecast to cost {too_much.credits:,} credits, and max_credits"
-                f" {params.max_credits:,} does not suffice for it beside cheaper tokens"
-            )
-            return TapeReading(Unmeasurable(reason), ReadingCost(0, 0))
-        token = self._tokens.get(mint)
+        market = token.market
         read = await self._chain.read(
-            mint,
-            pools=pools_to_read(token.pools) if token else (),
+            token.mint,
+            pools=pools_to_read(market.pools) if market else (),
             window_seconds=_window_seconds(params),
-            counts=self._counts(token) if token else None,
+            counts=self._counts(market) if market else None,
             budget=self._budget,
             include_launch_slot=params.include_launch_slot,
         )
         tape = read.tape if isinstance(read.tape, Unmeasurable) else await self._valued(read.tape)
-        return TapeReading(tape, ReadingCost(read.requests, read.credits), str(read.plan))
+        return TapeReading(tape, ReadingCost(read.requests, read.credits), str(read.plan), read.segments)
 
     def now(self) -> datetime:
         """The market's time."""
@@ -227,10 +232,21 @@ class LiveTokens:
         await self._listings.store_sol_prices(self._run_id, prices)
         return prices
 
-    def _counts(self, token: PumpedToken) -> MarketCounts:
-        age: timedelta = self._clock.now() - token.launched_at
-        return MarketCounts(token.transactions_24h, max(0, int(age.total_seconds())))
+    def _counts(self, market: TokenMarket) -> MarketCounts:
+        age: timedelta = self._clock.now() - market.launched_at
+        return MarketCounts(market.transactions_24h, max(0, int(age.total_seconds())))
 
 
 def _window_seconds(params: DiscoveryRunParams) -> int:
     return 60 * params.early_window_minutes
+
+
+def _market(token: PumpedToken) -> TokenMarket:
+    return TokenMarket(tuple(token.pools), token.transactions_24h, token.launched_at)
+
+
+def _too_dear(forecast: Forecast, max_credits: int | None) -> str:
+    return (
+        f"budget: reading it is forecast to cost {forecast.credits:,} credits, and max_credits {max_credits:,} does"
+        " not suffice for it beside cheaper tokens"
+    )

@@ -19,6 +19,8 @@ OLDEST_SERVER_VERSION: Final = 150_000
 class DatabaseUnreachableError(BadInputError):
     """No connection to the database, or it was lost."""
 
+    passes = True
+
 
 class DatabaseTooOldError(BadInputError):
     """The server is older than PostgreSQL 15."""
@@ -35,9 +37,13 @@ class SchemaOutdatedError(BadInputError):
 class DatabaseStorageError(WallTrackError):
     """The server could not store: disk full, a fault of the disk, out of memory. The transaction left nothing."""
 
+    passes = True
+
 
 class DatabaseTimeoutError(WallTrackError):
     """A statement took longer than the bound, and was given up. The transaction left nothing."""
+
+    passes = True
 
 
 class RunNotFoundError(WallTrackError):

@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 
 from walltrack.data.supabase.client import Connection, Database
 from walltrack.data.supabase.errors import translated
+from walltrack.discovery.at_once import stopped
 from walltrack.discovery.errors import WallTrackError
 
 log = structlog.get_logger()
@@ -78,8 +79,7 @@ class Notices:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await stopped(self._task)
 
     async def listen(self) -> AsyncIterator[str]:
         """Every notice from now on, without end. LISTENING comes first, and again after each lost connection."""

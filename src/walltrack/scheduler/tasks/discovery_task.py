@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Final, Protocol
 from uuid import UUID
@@ -16,28 +16,31 @@ import structlog
 
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import RunEndedError
-from walltrack.data.supabase.repositories.address_list_repo import AddressListRepository
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
-from walltrack.data.supabase.repositories.profile_repo import ProfileRepository
-from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
-from walltrack.data.supabase.repositories.rush_repo import RushRepository
+from walltrack.discovery.at_once import for_each, stopped
 from walltrack.discovery.clock import Clock
 from walltrack.discovery.errors import WallTrackError
-from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
+from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, ListedToken, TriggerType
 from walltrack.discovery.pipeline import (
-    TOKEN_LEASE,
     Progress,
-    Stores,
+    StartedToken,
     TokenSource,
     Unwatched,
-    discover,
+    conclude,
+    measure_token,
+    plan,
 )
-from walltrack.discovery.profiling import ProfileStores
+from walltrack.discovery.profiling import profile_wallets
+from walltrack.scheduler.stores import budget_of, stores_of
+from walltrack.services.chain.purse import Budget
 
 log = structlog.get_logger()
 
 CODE_VERSION: Final = version("walltrack")
+
+TOKEN_LEASE: Final = timedelta(minutes=5)
+"""How long a token may be worked on without a sign of life before its run counts as abandoned."""
 
 MOST_HISTORIES: Final = 100
 """Wallets of a run whose own histories are read, where nothing else is set."""
@@ -54,18 +57,8 @@ class TokenSourceOf(Protocol):
     def demo(self) -> bool:
         """Whether the market is made up."""
 
-    def opened(self, run_id: UUID) -> AbstractAsyncContextManager[TokenSource]:
+    def opened(self, run_id: UUID, budget: Budget | None = None) -> AbstractAsyncContextManager[TokenSource]:
         """The source for one run."""
-
-
-def stores_of(database: Database) -> Stores:
-    """Where runs are kept in a database."""
-    return Stores(
-        DiscoveryRepository(database),
-        RunTokenRepository(database),
-        RunListingRepository(database),
-        ProfileStores(ProfileRepository(database), RushRepository(database), AddressListRepository(database)),
-    )
 
 
 class SystemClock:
@@ -111,16 +104,14 @@ async def run_discovery_task(
     sign_of_life = asyncio.create_task(_renew(runs, run.id, clock))
     warnings: Sequence[str] = ()
     try:
-        async with source.opened(run.id) as tokens:
+        async with source.opened(run.id, budget_of(database, run)) as tokens:
             warnings = tokens.warnings
-            return await discover(
-                run.id,
-                params,
-                source=tokens,
-                stores=stores_of(database),
+            return await _discover(
+                run,
+                tokens,
+                database,
                 clock=clock,
                 progress=progress or Unwatched(),
-                demo=source.demo,
                 most_histories=most_histories,
             )
     except asyncio.CancelledError:
@@ -137,7 +128,47 @@ async def run_discovery_task(
             await runs.fail_run(run.id, reason, completed_at=clock.now(), warnings=warnings)
         raise
     finally:
-        sign_of_life.cancel()
+        await stopped(sign_of_life)
+
+
+async def _discover(
+    run: DiscoveryRun,
+    source: TokenSource,
+    database: Database,
+    *,
+    clock: Clock,
+    progress: Progress,
+    most_histories: int,
+) -> DiscoveryRun:
+    """All steps of a run, one after the other, in this process."""
+    stores, tokens = stores_of(database), RunTokenRepository(database)
+    listed = await plan(run.id, run.params, source=source, plans=stores.plans)
+    progress.tokens_listed([token.mint for token in listed])
+
+    async def measure(token: ListedToken) -> None:
+        now = clock.now()
+        attempt = await tokens.start_token(run.id, token.mint, now=now, lease_expires_at=now + TOKEN_LEASE)
+        if attempt is None:
+            return
+        outcome = await measure_token(
+            run.id, StartedToken(attempt, token), run.params, source=source, tokens=tokens, clock=clock
+        )
+        progress.token_finished(token.mint, outcome.status, outcome.wallets)
+
+    await for_each(listed, measure, at_once=source.at_once)
+    profiled = await profile_wallets(
+        run.id,
+        run.params,
+        histories=source,
+        stores=stores.profiling,
+        clock=clock,
+        progress=progress,
+        most=most_histories,
+        demo=run.demo,
+    )
+    return await conclude(
+        run.id, stores=stores, clock=clock, warnings=source.warnings, more_errors=profiled.errors
+    )
 
 
 @contextmanager

@@ -7,7 +7,6 @@ operator's lists of today, nor a later profile, nor anything that was traded lat
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,26 +19,21 @@ from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
 from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository, Standing
-from walltrack.data.supabase.repositories.sol_price_repo import SolPriceRepository
 from walltrack.data.supabase.repositories.tape_repo import TapeRepository
-from walltrack.data.supabase.repositories.wallet_history_repo import WalletHistoryRepository
 from walltrack.discovery.at_once import for_each
-from walltrack.discovery.chain_tape import assemble_tape
-from walltrack.discovery.clock import Clock
 from walltrack.discovery.errors import BadInputError, WallTrackError
 from walltrack.discovery.models import DiscoveryRun, DiscoveryRunWallet, ReadingCost
 from walltrack.discovery.outcome import GroupOutcome, control_of, other_buyers, outcome_figures
-from walltrack.discovery.profiling import Histories, HistoryReading
-from walltrack.discovery.tape import Tape, Unmeasurable
-from walltrack.discovery.wallet_history import WalletHistory, stable_hours, valued
+from walltrack.discovery.profiling import Histories
+from walltrack.discovery.tape import Unmeasurable
+from walltrack.discovery.wallet_history import WalletHistory
 from walltrack.discovery.wallet_models import WalletStatus
+from walltrack.scheduler.stored import stored_tape
 
 MOST_WALLETS: Final = 50
 """Wallets of a run that are looked at where nothing else is said; as many stand in the control."""
 
 HISTORIES_AT_ONCE: Final = 8
-
-NOT_STORED: Final = "no stored history"
 
 _UNKNOWN: Final = Standing()
 
@@ -50,29 +44,6 @@ class Watcher(Protocol):
     def wallets_listed(self, wallets: int) -> None: ...
 
     def wallet_profiled(self, wallet: str) -> None: ...
-
-
-class StoredHistories:
-    """Histories as they were last read, to be told up to the clock's time. Asks no provider."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._histories = WalletHistoryRepository(database)
-        self._prices = SolPriceRepository(database)
-        self._clock = clock
-
-    def now(self) -> datetime:
-        """The clock's time."""
-        return self._clock.now()
-
-    async def read_history(self, wallet: str) -> HistoryReading:
-        """A wallet's stored history, its stablecoin trades valued by the prices of SOL that are stored."""
-        history = await self._histories.stored(wallet)
-        if history is None:
-            return HistoryReading(Unmeasurable(NOT_STORED))
-        hours = stable_hours(history)
-        if hours:
-            history = valued(history, await self._prices.get_prices(hours))
-        return HistoryReading(history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +141,7 @@ async def choose(database: Database, run: DiscoveryRun, since: datetime, *, most
     candidates: dict[str, list[str]] = {}
     without_tape: dict[str, str] = {}
     for mint in sorted(wanted):
-        tape = await _stored_tape(TapeRepository(database), mint)
+        tape = await stored_tape(TapeRepository(database), mint)
         if isinstance(tape, Unmeasurable):
             without_tape[mint] = tape.reason
         else:
@@ -237,15 +208,6 @@ def _place(standing: Standing) -> tuple[bool, Decimal]:
     if standing.is_ranked and standing.score is not None:
         return False, -standing.score
     return True, Decimal(0)
-
-
-async def _stored_tape(tapes: TapeRepository, mint: str) -> Tape | Unmeasurable:
-    streams = await tapes.streams(mint)
-    decimals = next((one.place.decimals for one in streams if one.place.decimals is not None), None)
-    if decimals is None:
-        return Unmeasurable("no tape of it is stored")
-    frames = [segment.frame for segment in await tapes.segments(mint)]
-    return await asyncio.to_thread(assemble_tape, mint, frames, decimals=decimals)
 
 
 def _in_turn(found: Sequence[str], control: Sequence[str]) -> list[str]:

@@ -165,7 +165,7 @@ class SignaturePages:
         """The next transactions of the list, as many as the budget suffices for."""
         whole = self._whole()
         while True:
-            asked = self._affordable()
+            asked = await self._affordable()
             chunk = _first_of(whole, most, asked)
             if whole and not chunk:
                 chunk = _first_of(whole, most, 1)  # to be told that it cannot be paid
@@ -174,7 +174,7 @@ class SignaturePages:
                 fetched = await fetched_transactions(self.session, signatures)
                 break
             except TapeCutError:
-                if len(signatures) <= max(1, self._affordable()):
+                if len(signatures) <= max(1, await self._affordable()):
                     raise
         found = dict(zip(signatures, fetched, strict=True))
         items: list[RpcTransaction | None] = []
@@ -197,8 +197,8 @@ class SignaturePages:
             self._left.popleft()
         return ReceivedPage(Stretch(0, 0), items, chunk[::-1], missing)
 
-    def _affordable(self) -> int:
-        available = self.session.purse.available
+    async def _affordable(self) -> int:
+        available = await self.session.purse.available()
         return BATCH if available is None else min(BATCH, available // self.session.rpc.historical_credits)
 
 

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.reading_plan import CreditBudget
 
-_changed: Final[WeakKeyDictionary[CreditBudget, asyncio.Condition]] = WeakKeyDictionary()
+_given_back: Final[WeakKeyDictionary[CreditBudget, asyncio.Event]] = WeakKeyDictionary()
 
 
 class TapeCutError(WallTrackError):
@@ -27,19 +27,64 @@ class Payment:
     used: int = 0
 
 
-class Purse:
-    """What one tape or history has spent of a budget, which others may share: within one event loop."""
+class Budget(Protocol):
+    """Credits that several tapes and histories share."""
+
+    async def reserve(self, credits: int) -> bool:
+        """Set credits aside for a call. False where there are not so many."""
+
+    async def settle(self, reserved: int, used: int) -> None:
+        """Book what a call has used of what was set aside for it."""
+
+    async def available(self) -> int | None:
+        """What nobody has spent or set aside; None without a bound."""
+
+    async def others_may_give_back(self) -> bool:
+        """Whether calls are under way that may not use all that was set aside for them."""
+
+    async def changed(self) -> None:
+        """Return when something may have been given back, or a while later."""
+
+
+class LocalBudget:
+    """A budget that only this process spends from, within one event loop."""
 
     def __init__(self, budget: CreditBudget) -> None:
+        self._budget = budget
+        self._given_back = _given_back.setdefault(budget, asyncio.Event())
+
+    async def reserve(self, credits: int) -> bool:
+        return self._budget.reserve(credits)
+
+    async def settle(self, reserved: int, used: int) -> None:
+        self._budget.settle(reserved, used)
+        self._given_back.set()
+
+    async def available(self) -> int | None:
+        return self._budget.available
+
+    async def others_may_give_back(self) -> bool:
+        self._given_back.clear()
+        return self._budget.reserved > 0
+
+    async def changed(self) -> None:
+        await self._given_back.wait()
+
+    def __str__(self) -> str:
+        return str(self._budget)
+
+
+class Purse:
+    """What one tape or history has spent of a budget, which others may share."""
+
+    def __init__(self, budget: Budget) -> None:
         self.requests = 0
         self.credits = 0
         self._budget = budget
-        self._changed = _changed.setdefault(budget, asyncio.Condition())
 
-    @property
-    def available(self) -> int | None:
+    async def available(self) -> int | None:
         """What nobody has spent or set aside; None without a bound."""
-        return self._budget.available
+        return await self._budget.available()
 
     @asynccontextmanager
     async def paying(self, wanted: int, *, least: int | None = None) -> AsyncIterator[Payment]:
@@ -51,22 +96,18 @@ class Purse:
         try:
             yield payment
         finally:
-            async with self._changed:
-                self._budget.settle(payment.reserved, payment.used)
-                self._changed.notify_all()
+            await asyncio.shield(self._budget.settle(payment.reserved, payment.used))
             self.requests += 1
             self.credits += payment.used
 
     async def _reserved(self, wanted: int, least: int) -> int:
-        async with self._changed:
-            while not self._budget.reserve(wanted):
-                if not self._budget.reserved:
-                    available = self._budget.available or 0
-                    granted = available - available % least if least else wanted
-                    if least <= granted and self._budget.reserve(granted):
-                        return granted
-                    raise TapeCutError(
-                        f"budget: {self._budget} credits are spent, the next call may cost {least:,}"
-                    )
-                await self._changed.wait()
-            return wanted
+        while not await self._budget.reserve(wanted):
+            if await self._budget.others_may_give_back():
+                await self._budget.changed()
+                continue
+            available = await self._budget.available() or 0
+            granted = available - available % least if least else wanted
+            if least <= granted and await self._budget.reserve(granted):
+                return granted
+            raise TapeCutError(f"budget: {self._budget} credits are spent, the next call may cost {least:,}")
+        return wanted

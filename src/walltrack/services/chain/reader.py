@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from walltrack.discovery.chain_tape import assemble_tape
 from walltrack.discovery.reading_plan import CreditBudget, Extent, MarketCounts, ReadingPlan, Tariff
 from walltrack.discovery.tape import Tape, Unmeasurable
 from walltrack.discovery.tape_streams import Route
-from walltrack.services.chain.purse import Purse, TapeCutError
+from walltrack.services.chain.purse import Budget, LocalBudget, Purse, TapeCutError
 from walltrack.services.chain.reading import Reading, Wanted
 from walltrack.services.chain.routes import Routes
 from walltrack.services.chain.session import Bounds, Session, TapeStore
@@ -33,7 +34,7 @@ class TapeRead:
     """What reading a token's tape brought, and what this reading has used.
 
     `refused` transactions did not have a transaction's shape, `missing` were listed and never delivered: counted over
-    all that is stored. A tape with any of them says so in its `cut`.
+    all that is stored. A tape with any of them says so in its `cut`. It was made of so many `segments` of each address.
     """
 
     tape: Tape | Unmeasurable
@@ -42,6 +43,7 @@ class TapeRead:
     credits: int
     refused: int = 0
     missing: int = 0
+    segments: Mapping[str, int] = field(default_factory=dict)
 
 
 class ChainReader:
@@ -67,12 +69,12 @@ class ChainReader:
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._routes = Routes(rpc, store, history=history, remember_for=self._bounds.remember_method_for)
 
-    async def tariff(self, budget: CreditBudget | None = None) -> Tariff:
+    async def tariff(self, budget: Budget | None = None) -> Tariff:
         """How tapes are read with this key, and what that costs. Probes the key once, and remembers it.
 
         Raises TapeCutError where the budget does not suffice for the probe, and the faults of the provider.
         """
-        return await self._routes.tariff(Purse(budget or CreditBudget()))
+        return await self._routes.tariff(Purse(budget or LocalBudget(CreditBudget())))
 
     async def read(
         self,
@@ -81,7 +83,7 @@ class ChainReader:
         pools: Sequence[str] = (),
         window_seconds: int,
         counts: MarketCounts | None = None,
-        budget: CreditBudget | None = None,
+        budget: Budget | None = None,
         include_launch_slot: bool = False,
     ) -> TapeRead:
         """Read a token's tape from its launch on, or what is newer than the stored part of it.
@@ -91,7 +93,7 @@ class ChainReader:
         Unmeasurable where nothing is left. Raises the faults of `walltrack.services.faults` and what the store raises.
         """
         counts = counts or MarketCounts()
-        purse = Purse(budget or CreditBudget())
+        purse = Purse(budget or LocalBudget(CreditBudget()))
         for address in (mint, *pools):
             if not is_address(address):
                 return _nothing(f"{address[:50]!r} is no Solana address", purse)
@@ -159,7 +161,8 @@ async def _assembled(session: Session, plan: ReadingPlan, cut: str | None) -> Ta
         if isinstance(tape, Unmeasurable) and reason:
             tape = Unmeasurable(reason)
     purse = session.purse
-    return TapeRead(tape, plan, purse.requests, purse.credits, refused, missing)
+    made_of = Counter(segment.address for segment in segments)
+    return TapeRead(tape, plan, purse.requests, purse.credits, refused, missing, made_of)
 
 
 def _nothing(reason: str, purse: Purse) -> TapeRead:

@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 import polars as pl
 import stamina
 
+from walltrack.discovery.at_once import stopped
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.reading_plan import Tariff
 from walltrack.discovery.tape_streams import (
@@ -207,9 +208,7 @@ async def _held(session: Session, address: str, kind: StreamKind) -> AsyncIterat
         error = str(fault)
         raise
     finally:
-        alive.cancel()
-        with suppress(asyncio.CancelledError):
-            await alive
+        await stopped(alive)
         await asyncio.shield(session.store.release(stream.claim, error=error))
 
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import stamina
 
+from walltrack.discovery.at_once import stopped
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.history_stretches import (
     HistoryBusyError,
@@ -29,7 +30,7 @@ from walltrack.discovery.tape import Unmeasurable
 from walltrack.discovery.tape_streams import Route
 from walltrack.discovery.wallet_history import WalletHistory
 from walltrack.services.chain.history_pages import HistoryPages, PageSource, SignaturePages, decode_page
-from walltrack.services.chain.purse import Purse, TapeCutError
+from walltrack.services.chain.purse import Budget, LocalBudget, Purse, TapeCutError
 from walltrack.services.chain.routes import MethodStore, Routes
 from walltrack.services.chain.session import Bounds
 from walltrack.services.chain.token_accounts import is_address
@@ -101,13 +102,13 @@ class WalletHistoryReader:
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._routes = Routes(rpc, methods, history=history, remember_for=self._bounds.remember_method_for)
 
-    async def read(self, wallet: str, *, now: datetime, budget: CreditBudget | None = None) -> HistoryRead:
+    async def read(self, wallet: str, *, now: datetime, budget: Budget | None = None) -> HistoryRead:
         """Read what is missing of a wallet's history up to `now` (aware), and give all that is stored of it.
 
         What cannot be read for want of credits is left for the next time, and the history's `cut` says so; Unmeasurable
         where nothing is stored. Raises the faults of `walltrack.services.faults` and what the store raises.
         """
-        purse = Purse(budget or CreditBudget())
+        purse = Purse(budget or LocalBudget(CreditBudget()))
         if not is_address(wallet):
             return _read(Unmeasurable(f"{wallet[:50]!r} is no Solana address"), purse)
         async for attempt in stamina.retry_context(
@@ -208,9 +209,7 @@ class WalletHistoryReader:
             error = str(fault)
             raise
         finally:
-            alive.cancel()
-            with suppress(asyncio.CancelledError):
-                await alive
+            await stopped(alive)
             await asyncio.shield(self._store.release(held.claim, error=error))
 
     async def _keep_alive(self, claim: HistoryClaim) -> None:

@@ -25,7 +25,7 @@ class TapeFiles:
         self._tapes = contents.tapes
 
     @asynccontextmanager
-    async def opened(self, run_id: UUID) -> AsyncIterator[TapeFiles]:
+    async def opened(self, run_id: UUID, budget: object = None) -> AsyncIterator[TapeFiles]:
         yield self
 
     @property
@@ -36,8 +36,8 @@ class TapeFiles:
         mints = sorted(self._tapes, key=lambda mint: (self._tapes[mint].launch_time, mint))
         return TokenList([ListedToken(mint) for mint in mints])
 
-    async def read_tape(self, mint: str, params: DiscoveryRunParams) -> TapeReading:
-        return TapeReading(self._tapes[mint])
+    async def read_tape(self, token: ListedToken, params: DiscoveryRunParams) -> TapeReading:
+        return TapeReading(self._tapes[token.mint])
 
     def now(self) -> datetime:
         return datetime.now(UTC)

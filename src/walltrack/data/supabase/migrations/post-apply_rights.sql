@@ -7,9 +7,12 @@ DECLARE
         'discovery_runs', 'discovery_run_wallets', 'discovery_run_tokens', 'discovery_run_refusals', 'discovery_config',
         'wallets', 'token_tapes', 'tape_streams', 'tape_signatures', 'sol_prices', 'provider_usage', 'provider_quotas',
         'provider_methods', 'wallet_histories', 'wallet_history_pages', 'wallet_profiles', 'measured_launches',
-        'launch_rushes', 'address_lists', 'run_outcomes', 'schedule_ticks', 'config_audit'
+        'launch_rushes', 'address_lists', 'run_outcomes', 'schedule_ticks', 'config_audit',
+        'run_events', 'run_reservations'
     ];
-    functions CONSTANT TEXT[] := ARRAY['token_tapes_never_change()', 'wallet_profiles_never_change()'];
+    functions CONSTANT TEXT[] := ARRAY[
+        'token_tapes_never_change()', 'wallet_profiles_never_change()', 'note_run_event()', 'note_run_token_event()'
+    ];
     here CONSTANT TEXT := current_schema();
     relation REGCLASS;
     function REGPROCEDURE;

@@ -24,6 +24,7 @@ from walltrack.data.supabase.repositories.rows import (
     storable,
     storable_list,
 )
+from walltrack.data.supabase.repositories.run_engine_repo import StaleStepError
 from walltrack.data.supabase.repositories.run_starts import NewRun, insert_run
 from walltrack.data.supabase.repositories.run_token_repo import hold_running
 from walltrack.data.supabase.repositories.wallet_filters import KEPT_BACK, matching
@@ -46,7 +47,7 @@ _HEARTBEAT: Final = """
 """
 
 # Keeps others from ending the run, and its tokens from starting. _END_TOKENS then waits for those being stored.
-_LOCK: Final = "SELECT status FROM discovery_runs WHERE id = %s FOR NO KEY UPDATE"
+_LOCK: Final = "SELECT status, attempt FROM discovery_runs WHERE id = %s FOR NO KEY UPDATE"
 
 _UNFINISHED: Final = """
     SELECT count(*) AS unfinished FROM discovery_run_tokens WHERE run_id = %s AND status IN ('pending', 'running')
@@ -61,6 +62,7 @@ _END_TOKENS: Final = """
 _END: Final = """
     UPDATE discovery_runs
     SET status = %(status)s,
+        stage = CASE WHEN stage IS NOT NULL THEN 'ended' END,
         completed_at = %(ended_at)s,
         duration_seconds = greatest(0, extract(epoch FROM %(ended_at)s::timestamptz - started_at)),
         lease_expires_at = NULL,
@@ -88,7 +90,8 @@ _ABANDONED: Final = """
         SELECT max(lease_expires_at) AS lease FROM discovery_run_tokens
         WHERE run_id = run.id AND status = 'running'
     ) tokens
-    WHERE run.status = 'running' AND coalesce(greatest(run.lease_expires_at, tokens.lease) <= %s, TRUE)
+    WHERE run.status = 'running' AND run.stage IS NULL
+      AND coalesce(greatest(run.lease_expires_at, tokens.lease) <= %s, TRUE)
     ORDER BY run.started_at
     FOR NO KEY UPDATE OF run SKIP LOCKED
 """
@@ -180,13 +183,15 @@ class DiscoveryRepository:
         profiled_wallets: int | None = None,
         errors: Iterable[str] = (),
         warnings: Iterable[str] = (),
+        attempt: int | None = None,
     ) -> DiscoveryRun:
         """End a run as completed. Its counts come from its rows; errors and warnings are added to those it has.
 
-        Raises RunNotFoundError, RunEndedError, and RunUnfinishedError while tokens are pending or running.
+        `attempt` is the fence of whoever does the run's last step. Raises RunNotFoundError, RunEndedError,
+        StaleStepError, and RunUnfinishedError while tokens are pending or running.
         """
         async with self._database.transaction() as connection:
-            await _lock(connection, run_id)
+            await _lock(connection, run_id, attempt)
             row = await (await connection.execute(_UNFINISHED, (run_id,))).fetchone()
             if row is not None and row["unfinished"]:
                 raise RunUnfinishedError(run_id, row["unfinished"])
@@ -201,14 +206,21 @@ class DiscoveryRepository:
             )
 
     async def fail_run(
-        self, run_id: UUID, error: str, *, completed_at: datetime, warnings: Iterable[str] = ()
+        self,
+        run_id: UUID,
+        error: str,
+        *,
+        completed_at: datetime,
+        warnings: Iterable[str] = (),
+        attempt: int | None = None,
     ) -> DiscoveryRun:
         """End a run as failed, with what it had found. Its open tokens are cancelled.
 
-        Raises RunNotFoundError, RunEndedError.
+        `attempt` is the fence of whoever does a step of the run. Raises RunNotFoundError, RunEndedError,
+        StaleStepError.
         """
         async with self._database.transaction() as connection:
-            await _lock(connection, run_id)
+            await _lock(connection, run_id, attempt)
             await _end_tokens(connection, run_id, completed_at, "the run failed")
             return await _end(
                 connection, run_id, RunStatus.FAILED, completed_at, errors=[error], warnings=warnings
@@ -232,8 +244,8 @@ class DiscoveryRepository:
     async def fail_abandoned_runs(self, now: datetime) -> list[DiscoveryRun]:
         """Fail the runs whose process gives no sign of life any more, and return them.
 
-        Those are the running ones whose newest lease, their own or a token's, has expired. They end at that moment,
-        and keep what they found.
+        Those are the running ones that are none of the engine's and whose newest lease, their own or a token's, has
+        expired. They end at that moment, and keep what they found.
         """
         ended = []
         async with self._database.transaction() as connection:
@@ -327,12 +339,14 @@ class DiscoveryRepository:
         return [finding_from_row(row) for row in rows]
 
 
-async def _lock(connection: Connection, run_id: UUID) -> None:
+async def _lock(connection: Connection, run_id: UUID, attempt: int | None = None) -> None:
     row = await (await connection.execute(_LOCK, (run_id,))).fetchone()
     if row is None:
         raise RunNotFoundError(run_id)
     if row["status"] != RunStatus.RUNNING:
         raise RunEndedError(run_id, row["status"])
+    if attempt is not None and row["attempt"] != attempt:
+        raise StaleStepError(run_id, attempt)
 
 
 async def _end_tokens(connection: Connection, run_id: UUID, ended_at: datetime, reason: str) -> None:

@@ -17,10 +17,12 @@ from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunParams,
     DiscoveryRunWallet,
+    ListedToken,
     QualifiedWallet,
     ReadingCost,
     RunStatus,
     RunToken,
+    TokenMarket,
     TokenStatus,
     TokenSummary,
     TriggerType,
@@ -56,6 +58,10 @@ def run_from_row(row: Row) -> DiscoveryRun:
         token_source=row["token_source"],
         demo=row["demo"],
         code_version=row["code_version"],
+        stage=row["stage"],
+        mints=tuple(row["mints"] or ()),
+        again_of=row["again_of"],
+        from_stored=row["from_stored"],
         params=params_from_row(row),
         tokens_analyzed=row["tokens_analyzed"] or 0,
         new_wallets=row["new_wallets"] or 0,
@@ -66,6 +72,34 @@ def run_from_row(row: Row) -> DiscoveryRun:
         warnings=_texts(row["warnings"]),
         forecast=_cost(row["forecast_requests"], row["forecast_credits"]),
     )
+
+
+def listed_from_row(row: Row) -> ListedToken:
+    """A token as a run listed it."""
+    listing = row["listing"] or {}
+    market = None
+    if "pools" in listing:
+        market = TokenMarket(
+            tuple((dex, address) for dex, address in listing["pools"]),
+            listing["transactions_24h"],
+            datetime.fromisoformat(listing["launched_at"]),
+        )
+    forecast = _cost(row["forecast_requests"], row["forecast_credits"])
+    return ListedToken(row["mint"], forecast, market, listing.get("left_unread"))
+
+
+def listing_json(token: ListedToken) -> Jsonb:
+    """What `listed_from_row` needs beside the columns."""
+    listing: dict[str, object] = {}
+    if token.market is not None:
+        listing |= {
+            "pools": [[storable(dex), storable(address)] for dex, address in token.market.pools],
+            "transactions_24h": token.market.transactions_24h,
+            "launched_at": aware(token.market.launched_at).isoformat(),
+        }
+    if token.left_unread is not None:
+        listing["left_unread"] = storable(token.left_unread)
+    return Jsonb(listing)
 
 
 def token_from_row(row: Row) -> RunToken:
@@ -94,6 +128,7 @@ def token_from_row(row: Row) -> RunToken:
         forecast=_cost(row["forecast_requests"], row["forecast_credits"]),
         cost=_cost(row["requests"], row["credits"]),
         plan=row["plan"],
+        segments=row["tape_segments"],
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, LiteralString
 from uuid import UUID
@@ -16,8 +16,10 @@ from uuid import UUID
 from psycopg import sql
 
 from walltrack.data.supabase.client import Connection, Database
-from walltrack.data.supabase.repositories.rows import storable
+from walltrack.data.supabase.errors import StaleClaimError
+from walltrack.data.supabase.repositories.rows import aware, listed_from_row, storable
 from walltrack.discovery.errors import WallTrackError
+from walltrack.discovery.pipeline import StartedToken
 
 MAX_DEATHS: Final = 5
 """So many workers may die over a token or a step before it is given up."""
@@ -139,6 +141,28 @@ _PUT_BACK_STEPS: Final = """
     RETURNING run.id AS run_id, run.deaths, run.deaths >= %(max_deaths)s AS given_up
 """
 
+_CLAIM_MINT: Final = """
+    UPDATE discovery_run_tokens token
+    SET status = 'running', attempt = token.attempt + 1, claimed_by = %(claimed_by)s,
+        lease_expires_at = now() + %(lease)s, started_at = coalesce(token.started_at, %(started_at)s)
+    FROM discovery_runs run
+    WHERE token.run_id = %(run_id)s AND token.mint = %(mint)s AND token.status = 'pending'
+      AND run.id = token.run_id AND run.status = 'running' AND run.stage = 'tokens'
+    RETURNING token.attempt, token.mint, token.listing, token.forecast_requests, token.forecast_credits
+"""
+
+_RENEW_MINT: Final = """
+    UPDATE discovery_run_tokens SET lease_expires_at = now() + %(lease)s
+    WHERE run_id = %(run_id)s AND mint = %(mint)s AND attempt = %(attempt)s AND status = 'running'
+    RETURNING mint
+"""
+
+_OPEN_TOKENS: Final = """
+    SELECT EXISTS (
+        SELECT FROM discovery_run_tokens WHERE run_id = %s AND status IN ('pending', 'running')
+    ) AS has_any
+"""
+
 _HAND_OVER: Final = """
     UPDATE discovery_run_tokens SET status = 'pending', lease_expires_at = NULL, claimed_by = NULL
     WHERE run_id = %(run_id)s AND mint = %(mint)s AND attempt = %(attempt)s AND status = 'running'
@@ -201,6 +225,40 @@ class RunEngineRepository:
         claim is lost.
         """
         await self._held(_SET_STAGE, claim, stage=stage.value)
+
+    async def claim_token(
+        self,
+        run_id: UUID,
+        mint: str,
+        *,
+        started_at: datetime,
+        lease: timedelta,
+        claimed_by: str | None = None,
+    ) -> StartedToken | None:
+        """Claim a token that waits. None: it does not, or its run has ended."""
+        values = {
+            "run_id": run_id,
+            "mint": mint,
+            "started_at": aware(started_at),
+            "lease": lease,
+            "claimed_by": storable(claimed_by),
+        }
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_CLAIM_MINT, values)).fetchone()
+        return None if row is None else StartedToken(row["attempt"], listed_from_row(row))
+
+    async def renew_token(self, run_id: UUID, mint: str, attempt: int, *, lease: timedelta) -> None:
+        """Prolong a claim, counted from now. Raises StaleClaimError where it is lost."""
+        values = {"run_id": run_id, "mint": mint, "attempt": attempt, "lease": lease}
+        async with self._database.transaction() as connection:
+            if await (await connection.execute(_RENEW_MINT, values)).fetchone() is None:
+                raise StaleClaimError(run_id, mint, attempt)
+
+    async def has_open_tokens(self, run_id: UUID) -> bool:
+        """Whether any token of the run has not come to its end."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_OPEN_TOKENS, (run_id,))).fetchone()
+        return row is not None and row["has_any"]
 
     async def give_back_token(self, run_id: UUID, mint: str, attempt: int) -> bool:
         """Hand a claimed token over: pending again, for another to claim at once. It does not count as a death.
@@ -265,4 +323,11 @@ async def hold_step(connection: Connection, claim: StepClaim) -> None:
     """
     values = {"run_id": claim.run_id, "attempt": claim.attempt}
     if await (await connection.execute(_HOLD_STEP, values)).fetchone() is None:
+        raise StaleStepError(claim.run_id, claim.attempt)
+
+
+async def end_step(connection: Connection, claim: StepClaim, stage: RunStage) -> None:
+    """Within the caller's transaction: the step is done, and `stage` comes next. Raises StaleStepError."""
+    values = {"run_id": claim.run_id, "attempt": claim.attempt, "stage": stage.value}
+    if await (await connection.execute(_SET_STAGE, values)).fetchone() is None:
         raise StaleStepError(claim.run_id, claim.attempt)

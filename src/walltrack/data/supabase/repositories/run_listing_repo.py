@@ -11,9 +11,23 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from walltrack.data.supabase.client import Database
-from walltrack.data.supabase.repositories.rows import aware, storable
+from walltrack.data.supabase.repositories.rows import aware, listing_json, storable
+from walltrack.data.supabase.repositories.run_engine_repo import (
+    RunStage,
+    StepClaim,
+    end_step,
+    hold_step,
+)
 from walltrack.data.supabase.repositories.run_token_repo import hold_running
-from walltrack.discovery.models import ReadingCost, TokenRefusal
+from walltrack.discovery.models import ListedToken, ReadingCost, TokenRefusal
+
+_ADD_TOKENS: Final = """
+    INSERT INTO discovery_run_tokens (run_id, mint, position, forecast_requests, forecast_credits, listing)
+    SELECT %(run_id)s, given.mint, given.place, given.requests, given.credits, given.listing
+    FROM unnest(%(mints)s::varchar[], %(requests)s::bigint[], %(credits)s::bigint[], %(listings)s::jsonb[])
+        WITH ORDINALITY AS given (mint, requests, credits, listing, place)
+    ON CONFLICT (run_id, mint) DO NOTHING
+"""
 
 _FORECAST: Final = """
     UPDATE discovery_runs SET forecast_requests = %s, forecast_credits = %s WHERE id = %s
@@ -40,15 +54,38 @@ class RunListingRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def store_listing(
-        self, run_id: UUID, *, refusals: Sequence[TokenRefusal], forecast: ReadingCost | None
+    async def store_plan(
+        self,
+        run_id: UUID,
+        *,
+        tokens: Sequence[ListedToken],
+        refusals: Sequence[TokenRefusal],
+        forecast: ReadingCost | None,
+        step: StepClaim | None = None,
     ) -> None:
-        """Note what a run left out of the market's list and why, and what reading the rest is forecast to cost.
+        """Note a run's tokens in their order, what it left out of the market's list and why, and what reading the rest
+        is forecast to cost: all of it or nothing. With the claim of a step, the step is done by that.
 
-        Raises RunNotFoundError, RunEndedError.
+        Raises RunNotFoundError, RunEndedError, StaleStepError.
         """
+        named = {token.mint: token for token in tokens}
+        costs = [token.forecast for token in named.values()]
         async with self._database.transaction() as connection:
+            if step is not None:
+                await hold_step(connection, step)
             await hold_running(connection, run_id)
+            await connection.execute(
+                _ADD_TOKENS,
+                {
+                    "run_id": run_id,
+                    "mints": list(named),
+                    "requests": [cost.requests if cost else None for cost in costs],
+                    "credits": [cost.credits if cost else None for cost in costs],
+                    "listings": [listing_json(token) for token in named.values()],
+                },
+            )
+            if step is not None:
+                await end_step(connection, step, RunStage.TOKENS)
             if forecast is not None:
                 await connection.execute(_FORECAST, (forecast.requests, forecast.credits, run_id))
             await connection.execute(

@@ -24,10 +24,11 @@ from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, Trigger
 _INSERT: Final = sql.SQL("""
     INSERT INTO discovery_runs (
         id, started_at, trigger_type, triggered_by, token_source, demo, code_version, claimed_by, lease_expires_at,
-        stage, {columns}
+        stage, mints, again_of, from_stored, {columns}
     ) VALUES (
         %(id)s, %(started_at)s, %(trigger_type)s, %(triggered_by)s, %(token_source)s, %(demo)s, %(code_version)s,
-        %(claimed_by)s, %(lease_expires_at)s, %(stage)s, {values}
+        %(claimed_by)s, %(lease_expires_at)s, %(stage)s,
+        %(mints)s, %(again_of)s, %(from_stored)s, {values}
     ) RETURNING *
 """).format(
     columns=sql.SQL(", ").join(sql.Identifier(name) for name in PARAMETERS),
@@ -59,6 +60,9 @@ class NewRun:
     claimed_by: str | None = None
     lease_expires_at: datetime | None = None
     stage: str | None = None
+    mints: tuple[str, ...] = ()
+    again_of: UUID | None = None
+    from_stored: bool = False
 
 
 async def start_run(connection: Connection, new: NewRun, *, at_most: int) -> DiscoveryRun:
@@ -88,6 +92,9 @@ async def insert_run(connection: Connection, new: NewRun) -> DiscoveryRun:
         "claimed_by": storable(new.claimed_by),
         "lease_expires_at": aware_or_none(new.lease_expires_at),
         "stage": new.stage,
+        "mints": [storable(mint) for mint in new.mints] or None,
+        "again_of": new.again_of,
+        "from_stored": new.from_stored,
     }
     row = await (await connection.execute(_INSERT, values | new.params.model_dump())).fetchone()
     assert row is not None

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from walltrack.data.supabase.client import Connection, Database
 from walltrack.data.supabase.errors import RunEndedError, RunNotFoundError, StaleClaimError
 from walltrack.data.supabase.repositories.findings import store_findings
@@ -65,9 +67,12 @@ _END: Final = """
         wallets_found = %(wallets_found)s, launch_at = %(launch_at)s, launch_slot = %(launch_slot)s,
         first_event_at = %(first_event_at)s, last_event_at = %(last_event_at)s, events = %(events)s,
         wallets_seen = %(wallets_seen)s, wallets_early = %(wallets_early)s, tape_cut = %(tape_cut)s,
-        requests = %(requests)s, credits = %(credits)s, plan = %(plan)s
+        requests = %(requests)s, credits = %(credits)s, plan = %(plan)s,
+        tape_segments = %(segments)s
     WHERE run_id = %(run_id)s AND mint = %(mint)s
 """
+
+_SEGMENTS: Final = "SELECT tape_segments FROM discovery_run_tokens WHERE run_id = %s AND mint = %s"
 
 _TOKENS_OF_RUN: Final = "SELECT * FROM discovery_run_tokens WHERE run_id = %s ORDER BY position, mint"
 
@@ -155,6 +160,7 @@ class RunTokenRepository:
         rush: Sequence[RushBuy] | None = None,
         cost: ReadingCost | None = None,
         plan: str | None = None,
+        segments: Mapping[str, int] | None = None,
     ) -> None:
         """Store the wallets found on a token and the rush at its launch (None: not measured), and mark the token done,
         all or nothing.
@@ -179,6 +185,7 @@ class RunTokenRepository:
                 wallets_found=len(wallets),
                 cost=cost,
                 plan=plan,
+                segments=segments,
             )
 
     async def mark_token(
@@ -214,6 +221,12 @@ class RunTokenRepository:
                 plan=plan,
             )
 
+    async def get_tape_segments(self, run_id: UUID, mint: str) -> Mapping[str, int] | None:
+        """Of how many stored segments of each address a token's tape was made; None where that was not noted."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_SEGMENTS, (run_id, mint))).fetchone()
+        return None if row is None else row["tape_segments"]
+
     async def get_run_tokens(self, run_id: UUID) -> list[RunToken]:
         """The tokens of a run, in the order in which they were added."""
         async with self._database.transaction() as connection:
@@ -247,6 +260,7 @@ async def _end(
     wallets_found: int = 0,
     cost: ReadingCost | None = None,
     plan: str | None = None,
+    segments: Mapping[str, int] | None = None,
 ) -> None:
     await connection.execute(
         _END,
@@ -268,5 +282,6 @@ async def _end(
             "requests": cost.requests if cost else None,
             "credits": cost.credits if cost else None,
             "plan": storable(plan),
+            "segments": None if segments is None else Jsonb(dict(segments)),
         },
     )

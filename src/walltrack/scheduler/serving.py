@@ -1,0 +1,133 @@
+"""A serving process: does the jobs of runs, starts those that are due, or both. Any number may share a database."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from walltrack.config.settings import Settings
+from walltrack.data.supabase.client import Database
+from walltrack.data.supabase.migrate import require_current_schema
+from walltrack.data.supabase.notices import Notices
+from walltrack.discovery.at_once import stopped
+from walltrack.discovery.clock import Clock
+from walltrack.discovery.models import DiscoveryRun
+from walltrack.discovery.pipeline import TokenSource
+from walltrack.scheduler.discovery_scheduler import DiscoveryScheduler, set_discovery_scheduler
+from walltrack.scheduler.engine import SERVING_POOL_SIZE, Engine
+from walltrack.scheduler.live_source import LiveMarket
+from walltrack.scheduler.run_work import Leases, RunWork
+from walltrack.scheduler.sources import Sources
+from walltrack.scheduler.stored_source import StoredTapes
+from walltrack.scheduler.stores import budget_of
+from walltrack.scheduler.tasks.discovery_task import SystemClock
+from walltrack.scheduler.trigger import MarketName, Trigger
+
+log = structlog.get_logger()
+
+RENEWALS_PER_LEASE: Final = 4
+
+
+class Role(StrEnum):
+    """What a serving process does."""
+
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedMarket:
+    """The market that runs are made on: settings with its addresses, its clock, and its name on the runs' records."""
+
+    settings: Settings
+    clock: Clock
+    name: MarketName
+
+
+class Server:
+    """One process's part, as an async context manager around a database that is open."""
+
+    def __init__(self, database: Database, market: ServedMarket) -> None:
+        self._database = database
+        self._market = market
+        settings = market.settings
+        lease = timedelta(seconds=settings.lease_seconds)
+        self._sweep_every = lease / RENEWALS_PER_LEASE
+        self.work = RunWork(
+            database,
+            Sources(self._source_of),
+            SystemClock(),
+            most_histories=settings.profile_max_wallets,
+            leases=Leases(lease, lease / RENEWALS_PER_LEASE),
+        )
+        self.engine = Engine(settings, database, self.work, sweep_every=self._sweep_every)
+        self.trigger = Trigger(
+            database, market.name, at_most=settings.max_concurrent_runs, clock=SystemClock()
+        )
+
+    def _source_of(self, run: DiscoveryRun) -> AbstractAsyncContextManager[TokenSource]:
+        """The source that a run's record asks for."""
+        market = self._market
+        if run.from_stored and run.again_of is not None:
+            return StoredTapes(
+                self._database, run.again_of, market.clock, description=run.token_source or ""
+            ).opened()
+        source = LiveMarket(
+            market.settings,
+            self._database,
+            market.clock,
+            description=market.name.token_source,
+            demo=market.name.demo,
+            mints=run.mints,
+        )
+        return source.opened(run.id, budget_of(self._database, run))
+
+    async def serve(self, roles: frozenset[Role], stop: asyncio.Event, *, slots: int) -> None:
+        """Do the work of the roles until `stop` is set; then what is in flight ends or is handed over, within 10 s.
+
+        Faults of the database are survived.
+        """
+        async with AsyncExitStack() as stack:
+            notices = await stack.enter_async_context(Notices(self._database))
+            scheduler = DiscoveryScheduler(
+                self._database,
+                settings=self._market.settings,
+                clock=SystemClock(),
+                trigger=self.trigger,
+                notices=notices,
+                claims=Role.SCHEDULER in roles,
+            )
+            set_discovery_scheduler(scheduler)
+            stack.callback(set_discovery_scheduler, None)
+            await scheduler.start()
+            stack.push_async_callback(scheduler.stop)
+            if Role.WORKER in roles:
+                await self._work(notices, stop, slots)
+            else:
+                await stop.wait()
+
+    async def _work(self, notices: Notices, stop: asyncio.Event, slots: int) -> None:
+        """Do jobs, and stop those of runs that end elsewhere. A defect in either ends both."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self.work.watch(notices), name="watch for ended runs")
+                await self.engine.work(stop, slots=slots)
+                await stopped(watching)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+
+async def serve(
+    market: ServedMarket, roles: frozenset[Role], stop: asyncio.Event, *, slots: int, ready: asyncio.Event
+) -> None:
+    """Open the database and serve until `stop` is set. `ready` is set once it is open."""
+    async with Database(market.settings, at_most=SERVING_POOL_SIZE) as database:
+        await require_current_schema(database)
+        ready.set()
+        await Server(database, market).serve(roles, stop, slots=slots)
