@@ -91,8 +91,8 @@ class RunWork:
                 return
             try:
                 async with (
-                    self._kept(lambda: self._steps.renew_step(claim, lease=self._leases.length)),
                     self._sources.opened(run) as source,
+                    self._kept(lambda: self._steps.renew_step(claim, lease=self._leases.length)),
                 ):
                     if claim.stage is RunStage.LISTING:
                         await self._list(run, claim, source)
@@ -130,12 +130,12 @@ class RunWork:
                 return
             try:
                 async with (
+                    self._sources.opened(run) as source,
                     self._kept(
                         lambda: self._steps.renew_token(
                             run_id, mint, started.attempt, lease=self._leases.length
                         )
                     ),
-                    self._sources.opened(run) as source,
                 ):
                     await measure_token(
                         run_id, started, run.params, source=source, tokens=self._tokens, clock=self._clock
@@ -259,8 +259,12 @@ class RunWork:
 
     @asynccontextmanager
     async def _kept(self, renew: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-        """A claim for as long as the block takes. Where it is lost, the block is cancelled, and that is raised."""
+        """A claim for as long as the block takes. Where it is lost, the block is cancelled, and that is raised.
+
+        The block ends with what ends the claim: after that there is nothing to lose.
+        """
         lost: list[WallTrackError] = []
+        is_over = False
         body = asyncio.current_task()
         assert body is not None
 
@@ -270,8 +274,9 @@ class RunWork:
                 try:
                     await renew()
                 except _LATE as error:
-                    lost.append(error)
-                    body.cancel()
+                    if not is_over:
+                        lost.append(error)
+                        body.cancel()
                     return
                 except WallTrackError as error:
                     log.warning("claim_not_renewed", error=str(error))
@@ -285,6 +290,7 @@ class RunWork:
                 raise lost[0] from None
             raise
         finally:
+            is_over = True
             await stopped(keeping)
 
     @contextmanager
