@@ -351,12 +351,13 @@ class WalletPage:
 
 @dataclass(frozen=True, slots=True)
 class WalletToProfile:
-    """A wallet that a run found and has not profiled yet. `evidence` is that of its flags on all tokens of the run."""
+    """A wallet that a run found. `evidence` is that of its flags on all tokens of the run."""
 
     wallet_address: str
     source_tokens: int
     realized_pnl_sol: Decimal | None
     evidence: tuple[FlagEvidence, ...]
+    is_profiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

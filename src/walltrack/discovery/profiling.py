@@ -49,8 +49,8 @@ class Histories(Protocol):
 class Profiles(Protocol):
     """Where profiles are kept."""
 
-    async def unprofiled_wallets(self, run_id: UUID) -> Sequence[WalletToProfile]:
-        """The run's wallets of which nothing is stored yet, those that matter most first."""
+    async def wallets_of_run(self, run_id: UUID) -> Sequence[WalletToProfile]:
+        """The run's wallets, those that matter most first, always in the same order."""
 
     async def store_profile(
         self,
@@ -125,12 +125,14 @@ async def profile_wallets(
     A history is read, and paid for, for the first `most` wallets that no flag and no list keeps back, where
     `profile_immediately` is on. A history that cannot be read leaves its wallet without a profile, with the reason.
     """
-    waiting = await stores.profiles.unprofiled_wallets(run_id)
+    wallets = await stores.profiles.wallets_of_run(run_id)
+    # Those that a process which died has stored already keep their places among the first.
+    waiting = [one for one in wallets if not one.is_profiled]
     progress.wallets_listed(len(waiting))
-    counts = await stores.rushes.rush_counts([one.wallet_address for one in waiting], demo=demo)
+    counts = await stores.rushes.rush_counts([one.wallet_address for one in wallets], demo=demo)
     excluded, exchanges = await stores.lists.excluded(), await stores.lists.exchanges()
     flags = {
-        one.wallet_address: flags_of(one.wallet_address, one.evidence, counts, exchanges) for one in waiting
+        one.wallet_address: flags_of(one.wallet_address, one.evidence, counts, exchanges) for one in wallets
     }
     promising = [address for address in flags if gate(flags[address]) is None and address not in excluded]
     to_read = frozenset(promising[:most]) if params.profile_immediately else frozenset()

@@ -86,15 +86,15 @@ _COUNT_PROFILED: Final = """
     ) WHERE id = %(run_id)s
 """
 
-_UNPROFILED: Final = """
+_WALLETS_OF_RUN: Final = """
     SELECT finding.wallet_address, count(*) AS source_tokens, sum(finding.realized_pnl_sol) AS realized_pnl_sol,
-           jsonb_agg(finding.evidence ORDER BY finding.source_token) AS evidence
+           jsonb_agg(finding.evidence ORDER BY finding.source_token) AS evidence,
+           EXISTS (
+               SELECT FROM wallet_profiles profile
+               WHERE profile.run_id = %(run_id)s AND profile.wallet_address = finding.wallet_address
+           ) AS is_profiled
     FROM discovery_run_wallets finding
     WHERE finding.run_id = %(run_id)s AND finding.duplicate_of IS NULL
-      AND NOT EXISTS (
-        SELECT FROM wallet_profiles profile
-        WHERE profile.run_id = %(run_id)s AND profile.wallet_address = finding.wallet_address
-      )
     GROUP BY finding.wallet_address
     ORDER BY source_tokens DESC, realized_pnl_sol DESC NULLS LAST, finding.wallet_address
 """
@@ -166,17 +166,22 @@ class ProfileRepository:
         return True
 
     async def unprofiled_wallets(self, run_id: UUID) -> list[WalletToProfile]:
-        """The wallets that a run found and of which it has no profile, each once.
+        """Those of `wallets_of_run` of which the run has no profile."""
+        return [one for one in await self.wallets_of_run(run_id) if not one.is_profiled]
+
+    async def wallets_of_run(self, run_id: UUID) -> list[WalletToProfile]:
+        """The wallets that a run found, each once.
 
         Those of most source tokens first, then those of the largest realized profit over all of them, then by address.
         """
         async with self._database.transaction() as connection:
-            rows = await (await connection.execute(_UNPROFILED, {"run_id": run_id})).fetchall()
+            rows = await (await connection.execute(_WALLETS_OF_RUN, {"run_id": run_id})).fetchall()
         return [
             WalletToProfile(
                 wallet_address=row["wallet_address"],
                 source_tokens=row["source_tokens"],
                 realized_pnl_sol=row["realized_pnl_sol"],
+                is_profiled=row["is_profiled"],
                 evidence=tuple(
                     dict.fromkeys(one for of_token in row["evidence"] for one in evidence_from_json(of_token))
                 ),
