@@ -8,7 +8,6 @@ import platform
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -33,11 +32,10 @@ from walltrack.discovery.pipeline import (
 )
 from walltrack.discovery.profiling import profile_wallets
 from walltrack.scheduler.stores import budget_of, stores_of
+from walltrack.scheduler.trigger import CODE_VERSION
 from walltrack.services.chain.purse import Budget
 
 log = structlog.get_logger()
-
-CODE_VERSION: Final = version("walltrack")
 
 TOKEN_LEASE: Final = timedelta(minutes=5)
 """How long a token may be worked on without a sign of life before its run counts as abandoned."""

@@ -7,13 +7,11 @@ from typing import Final
 from uuid import UUID
 
 from walltrack.data.supabase.client import Connection, Database
-from walltrack.data.supabase.errors import RunNotFoundError, RunsBusyError
+from walltrack.data.supabase.errors import RunNotFoundError
 from walltrack.data.supabase.repositories.rows import run_from_row
-from walltrack.data.supabase.repositories.run_starts import hold_starts
+from walltrack.data.supabase.repositories.run_starts import hold_starts, require_room
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.models import DiscoveryRun, RunStatus
-
-_RUNNING: Final = "SELECT id FROM discovery_runs WHERE status = 'running' ORDER BY started_at, id"
+from walltrack.discovery.models import DiscoveryRun, RunStatus, TriggerType
 
 _LOCK: Final = "SELECT status, stage FROM discovery_runs WHERE id = %s FOR NO KEY UPDATE"
 
@@ -68,9 +66,7 @@ class RunResumeRepository:
         async with self._database.transaction() as connection:
             await hold_starts(connection)
             status = await _ended_status(connection, run_id)
-            running = await (await connection.execute(_RUNNING)).fetchall()
-            if len(running) >= at_most:
-                raise RunsBusyError(running[0]["id"], at_most)
+            await require_room(connection, TriggerType.MANUAL, at_most=at_most)
             tokens = await (await connection.execute(_REOPEN_TOKENS, (run_id,))).fetchall()
             if status is RunStatus.COMPLETED and not tokens:
                 raise NotResumableError(

@@ -72,11 +72,16 @@ async def start_run(connection: Connection, new: NewRun, *, at_most: int) -> Dis
     row of the configuration until the transaction ends, so that of two starts at the same time one sees the other.
     """
     await hold_starts(connection)
+    await require_room(connection, new.trigger_type, at_most=at_most)
+    return await insert_run(connection, new)
+
+
+async def require_room(connection: Connection, trigger_type: TriggerType, *, at_most: int) -> None:
+    """Raises RunsBusyError where no other run may start now. The caller holds the starts (`hold_starts`)."""
     running = await (await connection.execute(_RUNNING)).fetchall()
-    in_the_way = _in_the_way(running, new.trigger_type, at_most)
+    in_the_way = _in_the_way(running, trigger_type, at_most)
     if in_the_way is not None:
         raise RunsBusyError(in_the_way, at_most)
-    return await insert_run(connection, new)
 
 
 async def insert_run(connection: Connection, new: NewRun) -> DiscoveryRun:
