@@ -37,14 +37,11 @@ from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import RunNotFoundError
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.job_queue_repo import JobQueueRepository
-from walltrack.data.supabase.repositories.run_progress_repo import (
-    RunEvent,
-    RunProgress,
-    RunProgressRepository,
-)
+from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
 from walltrack.data.supabase.repositories.run_resume_repo import ResumedRun, RunResumeRepository
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, RunStatus, TokenStatus
+from walltrack.discovery.run_progress import RunEvent, RunProgress
 from walltrack.scheduler.tasks.discovery_task import SystemClock
 from walltrack.scheduler.trigger import MarketName, Trigger
 from walltrack.services.files.address_csv import is_address

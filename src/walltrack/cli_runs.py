@@ -26,7 +26,7 @@ from walltrack.cli_tables import Screen
 from walltrack.cli_wallet_tables import found_wallets, left_out, not_excluded, ranked, standings_summary
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
-from walltrack.data.supabase.repositories.provider_repo import ProviderRepository, ProviderUsage
+from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
 from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
@@ -39,6 +39,7 @@ from walltrack.discovery.models import (
     RunToken,
     WalletFilters,
 )
+from walltrack.discovery.run_progress import ProviderUsage
 from walltrack.discovery.wallet_models import WalletStatus
 from walltrack.scheduler.tasks.discovery_task import SystemClock
 from walltrack.services.files.export import exporter

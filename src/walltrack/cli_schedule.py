@@ -30,12 +30,7 @@ from walltrack.cli_running import WRONG_USAGE, print_json, tell, with_database
 from walltrack.cli_tables import Screen, moment, shown
 from walltrack.config.settings import load_settings
 from walltrack.data.supabase.client import Connection, Database
-from walltrack.data.supabase.repositories.schedule_repo import (
-    ConfigChangePage,
-    ScheduleRepository,
-    Tick,
-    TickPage,
-)
+from walltrack.data.supabase.repositories.schedule_repo import ScheduleRepository
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import DiscoveryRunParams, TriggerType
 from walltrack.discovery.schedule import (
@@ -45,6 +40,7 @@ from walltrack.discovery.schedule import (
     SchedulerConfig,
     starts_at,
 )
+from walltrack.discovery.schedule_records import ConfigChangePage, Tick, TickPage
 from walltrack.scheduler.discovery_scheduler import DiscoveryScheduler
 from walltrack.scheduler.tasks.discovery_task import SystemClock
 

@@ -10,7 +10,6 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from walltrack.data.supabase.repositories.provider_repo import ProviderUsage
 from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryStats,
@@ -20,6 +19,7 @@ from walltrack.discovery.models import (
     RunToken,
     TokenRefusal,
 )
+from walltrack.discovery.run_progress import ProviderUsage
 
 STATUS_STYLES = {
     RunStatus.COMPLETED: "green",

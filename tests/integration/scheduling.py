@@ -12,8 +12,9 @@ from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Connection, Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.run_starts import NewRun, start_run
-from walltrack.data.supabase.repositories.schedule_repo import ScheduleRepository, Tick
+from walltrack.data.supabase.repositories.schedule_repo import ScheduleRepository
 from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
+from walltrack.discovery.schedule_records import Tick
 from walltrack.scheduler.discovery_scheduler import DiscoveryScheduler
 
 HOUR = timedelta(hours=1)

@@ -17,8 +17,9 @@ from tests.integration.databases import LEASE, NOW
 from tests.unit.http_servers import KEY, Asked, Say, answer, in_turn, rpc, rpc_error, serving
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
-from walltrack.data.supabase.repositories.provider_repo import ProviderRepository, ProviderUsage
+from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
 from walltrack.discovery.models import DiscoveryRunParams, TriggerType
+from walltrack.discovery.run_progress import ProviderUsage
 from walltrack.services.faults import ProviderFault, SpentFault
 from walltrack.services.http import Http
 from walltrack.services.metering import Meter

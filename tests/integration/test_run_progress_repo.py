@@ -18,11 +18,7 @@ from walltrack.data.supabase.repositories.discovery_repo import DiscoveryReposit
 from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
 from walltrack.data.supabase.repositories.run_engine_repo import RunEngineRepository
 from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
-from walltrack.data.supabase.repositories.run_progress_repo import (
-    RunEvent,
-    RunProgressRepository,
-    estimated_end,
-)
+from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
 from walltrack.data.supabase.repositories.run_starts import NewRun, start_run
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.discovery.errors import BadInputError
@@ -34,6 +30,7 @@ from walltrack.discovery.models import (
     TokenStatus,
     TriggerType,
 )
+from walltrack.discovery.run_progress import RunEvent, estimated_end
 
 MINUTE = timedelta(minutes=1)
 

@@ -14,9 +14,10 @@ from tests.integration.scheduling import HOUR, Setting
 from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import migrate, roll_back
-from walltrack.data.supabase.repositories.schedule_repo import ScheduleRepository, SkipCause
+from walltrack.data.supabase.repositories.schedule_repo import ScheduleRepository
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import DiscoveryRunParams
+from walltrack.discovery.schedule_records import SkipCause
 
 
 def test_every_change_is_kept_with_who_when_old_and_new(in_database: InDatabase, settings: Settings) -> None:

@@ -16,9 +16,9 @@ from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import ConfigChangedError, RunsBusyError
 from walltrack.data.supabase.notices import Notices
-from walltrack.data.supabase.repositories.schedule_repo import SkipCause, TickStatus
 from walltrack.discovery.models import DiscoveryRunParams, RunStatus, TriggerType
 from walltrack.discovery.schedule import InvalidConfigError
+from walltrack.discovery.schedule_records import SkipCause, TickStatus
 from walltrack.scheduler.discovery_scheduler import (
     DiscoveryScheduler,
     get_discovery_scheduler,

@@ -16,7 +16,7 @@ from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import ConfigChangedError, RunsBusyError
 from walltrack.data.supabase.notices import CONFIG, LISTENING, Notices
-from walltrack.data.supabase.repositories.schedule_repo import HeldSchedule, ScheduleRepository, SkipCause
+from walltrack.data.supabase.repositories.schedule_repo import HeldSchedule, ScheduleRepository
 from walltrack.discovery.at_once import stopped
 from walltrack.discovery.clock import Clock
 from walltrack.discovery.models import DiscoveryRunParams, RunStatus, TriggerType
@@ -34,6 +34,7 @@ from walltrack.discovery.schedule import (
     what_changes,
     what_is_due,
 )
+from walltrack.discovery.schedule_records import SkipCause
 from walltrack.scheduler.ticks import RunTrigger, TickKind, TickOutcome
 
 log = structlog.get_logger()

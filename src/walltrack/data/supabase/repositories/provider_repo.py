@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.rows import storable
+from walltrack.discovery.run_progress import ProviderUsage
 
 # The clock is the server's, so processes on several machines agree. clock_timestamp() and not now(): the row may have
 # been waited for.
@@ -50,20 +50,6 @@ _OF_MONTH: Final = """
     WHERE used.month = %s AND run.demo IS NOT TRUE
     GROUP BY used.provider ORDER BY used.provider
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderUsage:
-    """What was used of one provider. `requests` counts every try that went out, `errors` those without a result.
-
-    `stopped_reason` says why a run left the provider alone from some moment on.
-    """
-
-    provider: str
-    requests: int
-    credits: int
-    errors: int
-    stopped_reason: str | None = None
 
 
 class ProviderRepository:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from walltrack.data.supabase.client import Database
@@ -14,6 +12,7 @@ from walltrack.data.supabase.errors import RunNotFoundError
 from walltrack.data.supabase.repositories.rows import Row, page_size, utc, utc_or_none
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import ReadingCost, RunStatus, TokenStatus
+from walltrack.discovery.run_progress import RunEvent, RunProgress, estimated_end
 
 WORKER_SILENCE: Final = timedelta(seconds=20)
 """A worker that gave no sign of life for so long does not serve."""
@@ -71,48 +70,6 @@ _WORKERS: Final = """
 _CURSOR: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,18})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class RunProgress:
-    """Where a run stands at `read_at`, by the database's clock.
-
-    `tokens` has every state that a token of the run is in; `wallets` are those found so far, each once; `used` is what
-    the providers were asked. `estimated_end` is that of measuring the tokens, None while it is not known.
-    """
-
-    run_id: UUID
-    status: RunStatus
-    stage: str | None
-    tokens: Mapping[TokenStatus, int]
-    wallets: int
-    profiled: int
-    used: ReadingCost
-    forecast: ReadingCost | None
-    started_at: datetime
-    read_at: datetime
-    completed_at: datetime | None = None
-    estimated_end: datetime | None = None
-    errors: tuple[str, ...] = ()
-
-    @property
-    def open_tokens(self) -> int:
-        """Tokens that have not come to their end."""
-        return self.tokens.get(TokenStatus.PENDING, 0) + self.tokens.get(TokenStatus.RUNNING, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class RunEvent:
-    """A change of the state of a run (`kind` "run") or of one of its tokens ("token").
-
-    `cursor` is where a reader who has seen it goes on. `details` are values of JSON: of a run its `status`, `stage` and
-    `profiled_wallets`; of a token its `mint`, `status`, `reason`, `wallets_found`, `requests` and `credits`.
-    """
-
-    cursor: str
-    at: datetime
-    kind: str
-    details: Mapping[str, Any]
-
-
 class RunProgressRepository:
     """What those who watch a run read. Every method raises the errors of `walltrack.data.supabase.errors`."""
 
@@ -150,15 +107,6 @@ class RunProgressRepository:
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_WORKERS, (WORKER_SILENCE,))).fetchone()
         return 0 if row is None else int(row["serving"])
-
-
-def estimated_end(
-    now: datetime, working_since: datetime | None, *, finished: int, still_open: int
-) -> datetime | None:
-    """When the open tokens will have been measured, at the pace since `working_since`; None while that is not known."""
-    if working_since is None or finished == 0 or still_open == 0:
-        return None
-    return now + max(timedelta(), now - working_since) / finished * still_open
 
 
 def _progress(run_id: UUID, row: Row) -> RunProgress:
