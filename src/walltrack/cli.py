@@ -15,6 +15,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from walltrack.cli_keys import keys_app
 from walltrack.cli_lists import lists_app
 from walltrack.cli_market import market
 from walltrack.cli_options import (
@@ -79,6 +80,7 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(wallets_app, name="wallets")
 app.add_typer(lists_app, name="lists")
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
 app.add_typer(providers_app, name="providers")
 app.add_typer(schedule_app, name="schedule")
 runs_app.command("outcome")(runs_outcome)

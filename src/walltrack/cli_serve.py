@@ -8,12 +8,18 @@ from typing import Annotated
 
 import typer
 
+from walltrack.api.app import serve_api
+from walltrack.api.auth import check_authentication
+from walltrack.api.context import ApiContext
 from walltrack.cli_market import Market, market
 from walltrack.cli_options import Seed
 from walltrack.cli_running import bring_up_to_date, tell
-from walltrack.config.settings import load_settings
+from walltrack.config.settings import Settings, load_settings
 from walltrack.discovery.errors import BadInputError
-from walltrack.scheduler.serving import Role, ServedMarket, serve
+from walltrack.scheduler.market_view import MarketView, ServedMarket
+from walltrack.scheduler.run_control import RunControl
+from walltrack.scheduler.serving import Role, Serving, serve
+from walltrack.scheduler.tasks.discovery_task import SystemClock
 from walltrack.scheduler.trigger import MarketName
 
 SLOTS = 4
@@ -21,17 +27,21 @@ SLOTS = 4
 
 def serve_command(
     roles: Annotated[
-        str, typer.Option(help="What this process does, joined by commas: worker, scheduler.")
-    ] = "worker,scheduler",
+        str, typer.Option(help="What this process does, joined by commas: api, worker, scheduler.")
+    ] = "api,worker,scheduler",
     slots: Annotated[int, typer.Option(min=1, max=64, help="Tokens that are measured at once.")] = SLOTS,
     seed: Seed = 1,
 ) -> None:
-    """Do the jobs of runs and start those that are due, until SIGTERM. Any number may share one database.
+    """Answer the HTTP API, do the jobs of runs and start those that are due, until SIGTERM.
+
+    Any number of processes may share one database, in any mix of roles.
 
     Without a key it works on the sandbox, which it serves itself.
     """
     chosen = _roles(roles)
     settings = load_settings()
+    if Role.API in chosen:
+        check_authentication(settings)
     with market(settings, sandbox=False, seed=seed) as place:
         asyncio.run(_serve(place, chosen, slots))
 
@@ -43,14 +53,43 @@ async def _serve(place: Market, roles: frozenset[Role], slots: int) -> None:
         loop.add_signal_handler(name, stop.set)
     await bring_up_to_date(place.settings)
     served = ServedMarket(place.settings, place.clock, MarketName(place.description, place.demo))
-    serving = asyncio.create_task(serve(served, roles, stop, slots=slots, ready=ready))
+    serving = asyncio.create_task(serve(served, roles, stop, slots=slots, ready=ready, api=_api))
     opened = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, opened}, return_when=asyncio.FIRST_COMPLETED)
     opened.cancel()
     if ready.is_set():
         names = ", ".join(sorted(role.value for role in roles))
+        if Role.API in roles:
+            _tell_of_api(place.settings)
         tell(f"serving: {names}; runs on the {place.description}. Ctrl-C or SIGTERM ends it.")
     await serving
+
+
+async def _api(serving: Serving, stop: asyncio.Event) -> None:
+    """Answer requests over what the process has open."""
+    settings, clock = serving.settings, SystemClock()
+    context = ApiContext(
+        settings=settings,
+        database=serving.database,
+        notices=serving.notices,
+        scheduler=serving.scheduler,
+        runs=RunControl(
+            serving.database, serving.market.name, at_most=settings.max_concurrent_runs, clock=clock
+        ),
+        pumps=MarketView(serving.database, serving.market),
+        market=serving.market.name,
+        clock=clock,
+    )
+    await serve_api(context, stop)
+
+
+def _tell_of_api(settings: Settings) -> None:
+    asks = (
+        "asks for API keys"
+        if settings.asks_for_keys
+        else "asks for NO KEY, since only this machine reaches it"
+    )
+    tell(f"API at http://{settings.api_host}:{settings.api_port}: it {asks}.")
 
 
 def _roles(text: str) -> frozenset[Role]:

@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
+from walltrack.config.api_settings import ApiSettings
 from walltrack.config.provider_settings import ProviderSettings, shown_secret
 from walltrack.discovery.errors import BadInputError
 
@@ -47,7 +48,7 @@ def default_data_dir() -> Path:
     return platformdirs.user_data_path("walltrack")
 
 
-class Settings(ProviderSettings):
+class Settings(ApiSettings, ProviderSettings):
     """Settings, from the environment first, then from `.env` in the current folder, then the defaults.
 
     Build it with `load_settings`, which turns what is wrong into a message for the operator.

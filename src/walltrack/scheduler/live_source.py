@@ -31,6 +31,7 @@ from walltrack.discovery.reading_plan import (
     CreditBudget,
     Forecast,
     MarketCounts,
+    Tariff,
     forecast,
     within_budget,
 )
@@ -86,22 +87,16 @@ class LiveMarket:
         provider_rows = ProviderRepository(self._database)
         meter = Meter(run_id, provider_rows)
         retries = RetryPolicy(tries=settings.http_tries)
-        # Who takes over a dead process's token waits for that process's hold on the streams too.
-        bounds = Bounds(lease=timedelta(seconds=settings.lease_seconds))
+        bounds = _bounds(settings)
         async with Http(
             quotas=provider_rows, meter=meter, bounds=HttpBounds.of(settings), retries=retries
         ) as http:
-            history = None
             tapes = TapeRepository(self._database)
-            rpc = SolanaRpc(http, providers.solana_rpc(settings))
-            if settings.helius_api_key is not None:
-                helius = providers.helius_rpc(settings)
-                history = HeliusHistory(http, helius)
-                rpc = SolanaRpc(http, helius, historical_credits=settings.helius_historical_credits)
+            rpc, history = _nodes(http, settings)
             yield LiveTokens(
                 run_id,
                 markets=LiveMarkets(http, settings),
-                chain=ChainReader(rpc, tapes, history=history, bounds=bounds),
+                chain=chain_of(http, settings, tapes),
                 histories=WalletHistoryReader(
                     rpc,
                     WalletHistoryRepository(self._database),
@@ -164,16 +159,7 @@ class LiveTokens:
         if not listed:
             return TokenList([], refused)
         tariff = await self._chain.tariff(self._budget)
-        forecasts = {
-            mint: forecast(
-                mint,
-                self._counts(_market(token)),
-                tariff,
-                window_seconds=_window_seconds(params),
-                addresses=1 + len(pools_to_read(token.pools)),
-            )
-            for mint, token in listed.items()
-        }
+        forecasts = forecasts_of(listed, tariff, params, self._clock.now())
         affordable, others = within_budget(forecasts.values(), await self._budget.available())
         in_order = forecasts.values() if params.max_credits is None else (*affordable, *others)
         too_dear = {one.mint: _too_dear(one, params.max_credits) for one in others}
@@ -197,7 +183,7 @@ class LiveTokens:
             token.mint,
             pools=pools_to_read(market.pools) if market else (),
             window_seconds=_window_seconds(params),
-            counts=self._counts(market) if market else None,
+            counts=_counts(market, self._clock.now()) if market else None,
             budget=self._budget,
             include_launch_slot=params.include_launch_slot,
         )
@@ -232,9 +218,46 @@ class LiveTokens:
         await self._listings.store_sol_prices(self._run_id, prices)
         return prices
 
-    def _counts(self, market: TokenMarket) -> MarketCounts:
-        age: timedelta = self._clock.now() - market.launched_at
-        return MarketCounts(market.transactions_24h, max(0, int(age.total_seconds())))
+
+def chain_of(http: Http, settings: Settings, tapes: TapeRepository) -> ChainReader:
+    """What reads tapes with the operator's keys: by histories where the key's plan has them."""
+    rpc, history = _nodes(http, settings)
+    return ChainReader(rpc, tapes, history=history, bounds=_bounds(settings))
+
+
+def forecasts_of(
+    listed: Mapping[str, PumpedToken], tariff: Tariff, params: DiscoveryRunParams, now: datetime
+) -> dict[str, Forecast]:
+    """What reading the tape of each listed token is forecast to cost, by its mint."""
+    return {
+        mint: forecast(
+            mint,
+            _counts(_market(token), now),
+            tariff,
+            window_seconds=_window_seconds(params),
+            addresses=1 + len(pools_to_read(token.pools)),
+        )
+        for mint, token in listed.items()
+    }
+
+
+def _nodes(http: Http, settings: Settings) -> tuple[SolanaRpc, HeliusHistory | None]:
+    """The node that is asked, and whole histories where there is a key for them."""
+    if settings.helius_api_key is None:
+        return SolanaRpc(http, providers.solana_rpc(settings)), None
+    helius = providers.helius_rpc(settings)
+    rpc = SolanaRpc(http, helius, historical_credits=settings.helius_historical_credits)
+    return rpc, HeliusHistory(http, helius)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    # Who takes over a dead process's token waits for that process's hold on the streams too.
+    return Bounds(lease=timedelta(seconds=settings.lease_seconds))
+
+
+def _counts(market: TokenMarket, now: datetime) -> MarketCounts:
+    age = now - market.launched_at
+    return MarketCounts(market.transactions_24h, max(0, int(age.total_seconds())))
 
 
 def _window_seconds(params: DiscoveryRunParams) -> int:

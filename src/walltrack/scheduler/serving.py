@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -16,38 +17,48 @@ from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import require_current_schema
 from walltrack.data.supabase.notices import Notices
 from walltrack.discovery.at_once import stopped
-from walltrack.discovery.clock import Clock
 from walltrack.discovery.models import DiscoveryRun
 from walltrack.discovery.pipeline import TokenSource
 from walltrack.scheduler.discovery_scheduler import DiscoveryScheduler, set_discovery_scheduler
 from walltrack.scheduler.engine import SERVING_POOL_SIZE, Engine
 from walltrack.scheduler.live_source import LiveMarket
+from walltrack.scheduler.market_view import ServedMarket
 from walltrack.scheduler.run_work import Leases, RunWork
 from walltrack.scheduler.sources import Sources
 from walltrack.scheduler.stored_source import StoredTapes
 from walltrack.scheduler.stores import budget_of
 from walltrack.scheduler.tasks.discovery_task import SystemClock
-from walltrack.scheduler.trigger import MarketName, Trigger
+from walltrack.scheduler.trigger import Trigger
 
 log = structlog.get_logger()
 
 RENEWALS_PER_LEASE: Final = 4
 
+ASKING_POOL_SIZE: Final = 5
+"""What a process without an engine leaves its `Database`: notices have one connection of their own."""
+
 
 class Role(StrEnum):
     """What a serving process does."""
 
+    API = "api"
     WORKER = "worker"
     SCHEDULER = "scheduler"
 
 
 @dataclass(frozen=True, slots=True)
-class ServedMarket:
-    """The market that runs are made on: settings with its addresses, its clock, and its name on the runs' records."""
+class Serving:
+    """What a serving process has open, for what it does beside jobs and the schedule."""
 
     settings: Settings
-    clock: Clock
-    name: MarketName
+    database: Database
+    market: ServedMarket
+    notices: Notices
+    scheduler: DiscoveryScheduler
+
+
+Beside = Callable[[Serving, asyncio.Event], Coroutine[Any, Any, None]]
+"""Serves in a way of its own until the event is set."""
 
 
 class Server:
@@ -88,10 +99,12 @@ class Server:
         )
         return source.opened(run.id, budget_of(self._database, run))
 
-    async def serve(self, roles: frozenset[Role], stop: asyncio.Event, *, slots: int) -> None:
+    async def serve(
+        self, roles: frozenset[Role], stop: asyncio.Event, *, slots: int, api: Beside | None = None
+    ) -> None:
         """Do the work of the roles until `stop` is set; then what is in flight ends or is handed over, within 10 s.
 
-        Faults of the database are survived.
+        Faults of the database are survived. `api` answers requests, where that is among the roles.
         """
         async with AsyncExitStack() as stack:
             notices = await stack.enter_async_context(Notices(self._database))
@@ -107,10 +120,16 @@ class Server:
             stack.callback(set_discovery_scheduler, None)
             await scheduler.start()
             stack.push_async_callback(scheduler.stop)
-            if Role.WORKER in roles:
-                await self._work(notices, stop, slots)
-            else:
-                await stop.wait()
+            serving = Serving(self._market.settings, self._database, self._market, notices, scheduler)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    if Role.WORKER in roles:
+                        group.create_task(self._work(notices, stop, slots), name="work")
+                    if Role.API in roles and api is not None:
+                        group.create_task(api(serving, stop), name="api")
+                    await stop.wait()
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from None
 
     async def _work(self, notices: Notices, stop: asyncio.Event, slots: int) -> None:
         """Do jobs, and stop those of runs that end elsewhere. A defect in either ends both."""
@@ -124,10 +143,18 @@ class Server:
 
 
 async def serve(
-    market: ServedMarket, roles: frozenset[Role], stop: asyncio.Event, *, slots: int, ready: asyncio.Event
+    market: ServedMarket,
+    roles: frozenset[Role],
+    stop: asyncio.Event,
+    *,
+    slots: int,
+    ready: asyncio.Event,
+    api: Beside | None = None,
 ) -> None:
     """Open the database and serve until `stop` is set. `ready` is set once it is open."""
-    async with Database(market.settings, at_most=SERVING_POOL_SIZE) as database:
+    # The engine has connections of its own; without it, more are left for those who ask.
+    at_most = SERVING_POOL_SIZE if Role.WORKER in roles else ASKING_POOL_SIZE
+    async with Database(market.settings, at_most=at_most) as database:
         await require_current_schema(database)
         ready.set()
-        await Server(database, market).serve(roles, stop, slots=slots)
+        await Server(database, market).serve(roles, stop, slots=slots, api=api)

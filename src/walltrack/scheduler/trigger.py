@@ -12,6 +12,11 @@ from uuid import UUID
 from walltrack.data.supabase.client import Connection, Database
 from walltrack.data.supabase.repositories.job_queue_repo import JobQueueRepository
 from walltrack.data.supabase.repositories.run_engine_repo import RunStage
+from walltrack.data.supabase.repositories.run_request_repo import (
+    RunRequestKey,
+    claim_request,
+    note_run,
+)
 from walltrack.data.supabase.repositories.run_starts import NewRun, start_run
 from walltrack.discovery.clock import Clock
 from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
@@ -46,17 +51,27 @@ class Trigger:
         mints: Sequence[str] = (),
         again_of: UUID | None = None,
         from_stored: bool = False,
+        market: MarketName | None = None,
+        once: RunRequestKey | None = None,
     ) -> DiscoveryRun:
-        """Start a run and return at once. `mints` names tokens, `from_stored` takes the tapes that `again_of` used."""
+        """Start a run and return at once. `mints` names tokens, `from_stored` takes the tapes that `again_of` used.
+
+        `market` is what the run's record calls its tokens' source, where that is not this trigger's market. A request
+        with the same `once` as an earlier one gets that one's run; raises KeyReusedError where it asks for another.
+        """
         new = replace(
-            self._new(params, trigger_type, triggered_by, self._clock.now()),
+            self._new(params, trigger_type, triggered_by, self._clock.now(), market or self._market),
             mints=tuple(mints),
             again_of=again_of,
             from_stored=from_stored,
         )
         async with self._database.transaction() as connection:
-            run = await start_run(connection, new, at_most=self._at_most)
-        await self.created(run.id)
+            started = None if once is None else await claim_request(connection, once)
+            run = started or await start_run(connection, new, at_most=self._at_most)
+            if once is not None and started is None:
+                await note_run(connection, once, run.id)
+        if started is None:
+            await self.created(run.id)
         return run
 
     async def create(
@@ -69,7 +84,7 @@ class Trigger:
         started_at: datetime,
     ) -> UUID:
         """Insert the row of a run within the caller's transaction."""
-        new = self._new(params, trigger_type, triggered_by, started_at)
+        new = self._new(params, trigger_type, triggered_by, started_at, self._market)
         return (await start_run(connection, new, at_most=self._at_most)).id
 
     async def created(self, run_id: UUID) -> None:
@@ -82,14 +97,15 @@ class Trigger:
         trigger_type: TriggerType,
         triggered_by: str | None,
         started_at: datetime,
+        market: MarketName,
     ) -> NewRun:
         return NewRun(
             params,
             trigger_type,
             started_at,
             triggered_by=triggered_by,
-            token_source=self._market.token_source,
-            demo=self._market.demo,
+            token_source=market.token_source,
+            demo=market.demo,
             code_version=CODE_VERSION,
             stage=RunStage.LISTING.value,
         )

@@ -37,6 +37,9 @@ PARAMETERS: Final = tuple(DiscoveryRunParams.model_fields)
 
 LARGEST_PAGE: Final = 500
 
+DEEPEST_ROW: Final = 10_000
+"""Rows that pages by number reach: what lies deeper costs ever more to skip, and has cursors."""
+
 
 def params_from_row(row: Row) -> DiscoveryRunParams:
     """A run's parameters. What an earlier version left null has the model's default."""

@@ -27,6 +27,17 @@ _NOW: Final = """
 """
 
 
+_COUNT: Final = """
+    SELECT count(*) AS found,
+           count(*) FILTER (WHERE wallets.status IS DISTINCT FROM 'excluded' AND own.address IS NULL) AS kept
+    FROM (
+        SELECT DISTINCT wallet_address FROM discovery_run_wallets WHERE run_id = %s AND duplicate_of IS NULL
+    ) finding
+    LEFT JOIN wallets ON wallets.address = finding.wallet_address
+    LEFT JOIN address_lists own ON own.list = 'exclude' AND own.address = finding.wallet_address
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A wallet's score and status. Both are None where nobody has profiled it."""
@@ -55,6 +66,13 @@ class RunStandingRepository:
         whatever its profile said.
         """
         return await self._standings(_NOW, run_id)
+
+    async def count_found(self, run_id: UUID) -> tuple[int, int]:
+        """How many wallets a run found, each once, and how many of them are not excluded today."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_COUNT, (run_id,))).fetchone()
+        assert row is not None
+        return row["found"], row["kept"]
 
     async def _standings(self, query: str, run_id: UUID) -> dict[str, Standing]:
         async with self._database.transaction() as connection:

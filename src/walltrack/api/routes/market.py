@@ -1,0 +1,63 @@
+"""What pumps now, as the markets list it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Security
+
+from walltrack.api.auth import authorized
+from walltrack.api.context import Context
+from walltrack.contract import PumpsView, PumpView, Scope
+from walltrack.discovery.models import DiscoveryRunParams, TokenRefusal
+
+router = APIRouter(tags=["market"], dependencies=[Security(authorized, scopes=[Scope.READ])])
+
+
+@router.get("/pumps", responses={502: {"description": "No market answers."}})
+async def pumps(
+    context: Context,
+    min_price_change_pct: Annotated[float | None, Query(ge=0, le=1000, allow_inf_nan=False)] = None,
+    min_volume_usd: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    max_token_age_hours: Annotated[int | None, Query(ge=1, le=168)] = None,
+    min_liquidity_usd: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    max_tokens: Annotated[int | None, Query(ge=1, le=100)] = None,
+) -> PumpsView:
+    """Tokens that pumped, by the stored parameters where none are given, and why the others are left out. The markets
+    are asked once a minute at most; `as_of` says when.
+    """
+    asked: dict[str, Any] = {
+        "min_price_change_pct": min_price_change_pct,
+        "min_volume_usd": min_volume_usd,
+        "max_token_age_hours": max_token_age_hours,
+        "min_liquidity_usd": min_liquidity_usd,
+        "max_tokens": max_tokens,
+    }
+    config = await context.scheduler.load_config()
+    given = {name: value for name, value in asked.items() if value is not None}
+    seen = await context.pumps.pumps(DiscoveryRunParams.model_validate(config.params.model_dump() | given))
+    return PumpsView(
+        as_of=seen.as_of,
+        source=context.market.token_source,
+        demo=context.market.demo,
+        pumped=[
+            PumpView(
+                mint=token.mint,
+                symbol=token.symbol,
+                launched_at=token.launched_at,
+                price_change_24h_pct=token.price_change_24h_pct,
+                rise_to_peak_pct=token.rise_to_peak_pct,
+                volume_24h_usd=token.volume_24h_usd,
+                liquidity_usd=token.liquidity_usd,
+                transactions_24h=token.transactions_24h,
+                pools=list(token.pools),
+                providers=list(token.providers),
+            )
+            for token in seen.pumps.pumped
+        ],
+        refused=[
+            TokenRefusal(mint=token.mint, name=token.symbol, reason=str(token.reason))
+            for token in seen.pumps.refused
+        ],
+        warnings=list(seen.warnings),
+    )

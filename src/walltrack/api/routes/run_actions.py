@@ -1,0 +1,104 @@
+"""What is done with runs: start, cancel, resume, repeat."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel
+
+from walltrack.api.asked import refused
+from walltrack.api.auth import Caller, Operator
+from walltrack.api.context import ApiContext, Context
+from walltrack.contract import BASE_PATH, AgainRequest, CancelRequest, RunRequest, RunStarted
+from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
+from walltrack.data.supabase.repositories.run_request_repo import RunRequestKey
+from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
+
+router = APIRouter(tags=["runs"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        max_length=200,
+        description="Of your choice. The same request sent again with it gets the run that the first one started.",
+    ),
+]
+
+
+@router.post("/run", status_code=202)
+async def start_run(
+    context: Context,
+    caller: Operator,
+    response: Response,
+    request: RunRequest | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> RunStarted:
+    """Start a run and get its id at once; workers do it. What is left out is as in the stored configuration."""
+    asked = request or RunRequest()
+    config = await context.scheduler.load_config()
+    params = DiscoveryRunParams.model_validate(config.params.model_dump() | asked.given())
+    run = await context.runs.start(
+        params,
+        trigger_type=TriggerType.API,
+        triggered_by=caller.name,
+        mints=list(dict.fromkeys(asked.mints)),
+        once=_once(caller, idempotency_key, "run", asked),
+    )
+    return await _started(context, run, response)
+
+
+@router.post("/runs/{run_id}/again", status_code=202)
+async def repeat_run(
+    context: Context,
+    caller: Operator,
+    response: Response,
+    run_id: UUID,
+    request: AgainRequest | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> RunStarted:
+    """Start a new run on the tokens and stored tapes of an earlier one: no provider is asked, unless `fresh`."""
+    asked = request or AgainRequest()
+    run = await context.runs.again(
+        run_id,
+        asked.given(),
+        fresh=asked.fresh,
+        trigger_type=TriggerType.API,
+        triggered_by=caller.name,
+        once=_once(caller, idempotency_key, f"again {run_id}", asked),
+    )
+    return await _started(context, run, response)
+
+
+@router.post("/runs/{run_id}/resume", status_code=202)
+async def resume_run(context: Context, caller: Operator, response: Response, run_id: UUID) -> RunStarted:
+    """Let an ended run go on: what failed or was cancelled of it is done once more, what it found stays."""
+    resumed = await context.runs.resume(run_id)
+    return await _started(context, resumed.run, response)
+
+
+@router.post("/runs/{run_id}/cancel")
+async def cancel_run(
+    context: Context, caller: Operator, run_id: UUID, request: CancelRequest | None = None
+) -> DiscoveryRun:
+    """End a running run, with what it has found. No request of it goes out two seconds later."""
+    reason = request.reason if request is not None and request.reason else f"cancelled by {caller.name}"
+    return await context.runs.cancel(run_id, reason)
+
+
+async def _started(context: ApiContext, run: DiscoveryRun, response: Response) -> RunStarted:
+    response.headers["Location"] = f"{BASE_PATH}/runs/{run.id}"
+    workers = await RunProgressRepository(context.database).serving_workers()
+    return RunStarted(run_id=run.id, status=run.status, run=run, workers=workers)
+
+
+def _once(caller: Caller, key: str | None, action: str, asked: BaseModel) -> RunRequestKey | None:
+    if key is None:
+        return None
+    if not key.strip() or not key.isprintable():
+        raise refused("idempotency-key", "must be 1 to 200 printable characters")
+    body = asked.model_dump_json(exclude_unset=True)
+    digest = hashlib.sha256(f"{action}\n{body}".encode()).digest()
+    return RunRequestKey(caller.prefix or caller.name, key, digest)

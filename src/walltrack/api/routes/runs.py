@@ -1,0 +1,165 @@
+"""Runs as they are stored: lists, one run, what it found, what happens to it, statistics over all."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response, Security
+from sse_starlette import EventSourceResponse
+
+from walltrack.api.asked import Asked, Page
+from walltrack.api.auth import authorized
+from walltrack.api.context import Context
+from walltrack.api.problems import ProblemError
+from walltrack.api.run_events import PING_SECONDS, SETTLED, run_events
+from walltrack.contract import RunFunnel, RunsPage, RunTokens, RunView, Scope
+from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
+from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
+from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
+from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
+from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository
+from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
+from walltrack.discovery.models import DiscoveryStats, RunOutcome, RunStatus, TriggerType
+from walltrack.discovery.run_diff import RunDiff
+
+router = APIRouter(tags=["runs"], dependencies=[Security(authorized, scopes=[Scope.READ])])
+
+LARGEST_RUN: Final = 20_000
+"""Findings of a run beyond which two runs are not compared in one request."""
+
+
+@router.get("/runs")
+async def list_runs(
+    context: Context,
+    period: Asked,
+    page: Page,
+    status: Annotated[list[RunStatus] | None, Query(description="Only these.")] = None,
+    trigger: Annotated[list[TriggerType] | None, Query(description="Only those started so.")] = None,
+) -> RunsPage:
+    """Runs that started in a date range, newest first."""
+    found = await DiscoveryRepository(context.database).get_runs(
+        period.start,
+        period.end,
+        statuses=status or (),
+        limit=page.page_size,
+        cursor=page.cursor,
+    )
+    return RunsPage(
+        runs=found.runs,
+        total=found.total,
+        page=page.page,
+        page_size=page.page_size,
+        has_more=found.next_cursor is not None,
+        next_cursor=found.next_cursor,
+    )
+
+
+@router.get("/stats")
+async def statistics(
+    context: Context,
+    period: Asked,
+    weeks: Annotated[int, Query(ge=1, le=104, description="Whole weeks of the trend.")] = 8,
+) -> DiscoveryStats:
+    """Figures over the runs that started in a date range, this week against the last, daily and weekly series. Days and
+    ISO weeks are those of UTC.
+    """
+    return await DiscoveryRepository(context.database).get_stats(
+        period.start, period.end, now=context.clock.now(), weeks=weeks
+    )
+
+
+@router.get("/runs/{run_id}")
+async def one_run(context: Context, run_id: UUID) -> RunView:
+    """One run: what it was asked, where it stands, what it counted, used and left out."""
+    database = context.database
+    run = await context.runs.read(run_id)
+    tokens = await RunTokenRepository(database).get_run_tokens(run_id)
+    listings = RunListingRepository(database)
+    measured = [token.summary for token in tokens if token.summary is not None]
+    qualified, kept = await RunStandingRepository(database).count_found(run_id)
+    return RunView(
+        run=run,
+        progress=await RunProgressRepository(database).get_progress(run_id),
+        funnel=RunFunnel(
+            tokens_listed=len(tokens),
+            tokens_measured=len(measured),
+            buyers=sum(one.wallets_seen for one in measured),
+            early=sum(one.wallets_early for one in measured),
+            qualified=qualified,
+            kept=kept,
+        ),
+        usage=await ProviderRepository(database).usage_of_run(run_id),
+        tokens=tokens,
+        refusals=await listings.get_refusals(run_id),
+    )
+
+
+@router.get("/runs/{run_id}/tokens")
+async def tokens_of_run(context: Context, run_id: UUID) -> RunTokens:
+    """The outcome of each token of a run, and the tokens that it left out, with the reasons."""
+    await context.runs.read(run_id)
+    return RunTokens(
+        tokens=await RunTokenRepository(context.database).get_run_tokens(run_id),
+        refusals=await RunListingRepository(context.database).get_refusals(run_id),
+    )
+
+
+@router.get("/runs/{run_id}/outcome")
+async def outcome_of_run(context: Context, run_id: UUID) -> RunOutcome:
+    """How the wallets of a run went on after it, as it was last worked out (`walltrack runs outcome ID --read`)."""
+    await context.runs.read(run_id)
+    outcome = await OutcomeRepository(context.database).newest(run_id)
+    if outcome is None:
+        raise ProblemError(
+            404,
+            f"no outcome of run {run_id} was worked out yet: `walltrack runs outcome {run_id} --read` does",
+        )
+    return outcome
+
+
+@router.get("/runs/{a}/diff/{b}")
+async def difference(context: Context, a: UUID, b: UUID) -> RunDiff:
+    """What run b has otherwise than run a, and why as far as what they stored tells."""
+    for run_id in (a, b):
+        await context.runs.read(run_id)
+        found, _ = await RunStandingRepository(context.database).count_found(run_id)
+        if found > LARGEST_RUN:
+            raise ProblemError(
+                422,
+                f"run {run_id} found {found:,} wallets; more than {LARGEST_RUN:,} are compared by "
+                f"`walltrack runs diff {a} {b}`",
+            )
+    return await context.runs.diff(a, b)
+
+
+@router.get(
+    "/runs/{run_id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "Server-sent events.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        204: {"description": "The run has ended, and everything was told: do not come back."},
+    },
+)
+async def events_of_run(
+    context: Context,
+    run_id: UUID,
+    last_event_id: Annotated[
+        str | None, Header(max_length=50, description="The id of the last event that was received.")
+    ] = None,
+) -> Response:
+    """What happens to a run, as it happens: `run` and `token` for every change of state, each with an id, `progress`
+    for where it stands, `end`. Whoever comes back with the last id misses nothing and gets nothing twice.
+    """
+    repository = RunProgressRepository(context.database)
+    progress = await repository.get_progress(run_id)
+    cursor = last_event_id or None
+    to_come = await repository.events_since(run_id, cursor, limit=1)
+    is_settled = progress.completed_at is not None and progress.read_at - progress.completed_at > SETTLED
+    if cursor is not None and is_settled and not to_come:
+        return Response(status_code=204)
+    return EventSourceResponse(run_events(context, run_id, cursor), ping=PING_SECONDS)

@@ -1,0 +1,2 @@
+DROP TABLE run_requests;
+DROP TABLE api_keys;
