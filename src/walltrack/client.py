@@ -28,6 +28,7 @@ from walltrack.contract import (
     ConfigView,
     DetailedHealth,
     FieldError,
+    Me,
     Problem,
     PumpsView,
     RunsPage,
@@ -123,6 +124,10 @@ class WallTrackClient:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._http.aclose()
+
+    async def me(self) -> Me:
+        """Whose key this client has, and what it may do."""
+        return await self._get("/api/me", Me)
 
     async def runs(
         self,

@@ -100,6 +100,16 @@ class CancelRequest(Body):
     reason: str | None = Field(None, max_length=500)
 
 
+class Me(BaseModel):
+    """Who is calling, what that caller may do, and which market runs are made on."""
+
+    name: str
+    scope: Scope
+    asks_for_keys: bool
+    market: str
+    demo: bool
+
+
 class RunStarted(BaseModel):
     """A run that was started or goes on, and how many workers serve: without one, it waits."""
 

@@ -19,7 +19,7 @@ from walltrack.api.bounds import Bounds, SafeHeaders
 from walltrack.api.context import ApiContext
 from walltrack.api.metrics import Counted, Metrics
 from walltrack.api.problems import MEDIA_TYPE, Defects, answer_problems
-from walltrack.api.routes import discovery, health, wallets
+from walltrack.api.routes import caller, discovery, health, wallets
 from walltrack.config.settings import Settings, load_settings
 from walltrack.contract import Problem
 from walltrack.discovery.at_once import stopped
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None, context: ApiContext | None = No
     app.state.context = context
     app.state.gate = Gate(settings)
     app.state.metrics = metrics
-    for router in (discovery.router, wallets.router, health.router):
+    for router in (discovery.router, wallets.router, caller.router, health.router):
         app.include_router(router)
     answer_problems(app)
     if not settings.asks_for_keys:
