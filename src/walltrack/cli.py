@@ -15,6 +15,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from walltrack.cli_dashboard import dashboard_command
 from walltrack.cli_keys import keys_app
 from walltrack.cli_lists import lists_app
 from walltrack.cli_market import market
@@ -95,6 +96,7 @@ runs_app.command("diff")(runs_diff)
 app.command("pumps")(pumps)
 app.command("sandbox")(sandbox_command)
 app.command("serve")(serve_command)
+app.command("dashboard")(dashboard_command)
 
 
 @app.command()

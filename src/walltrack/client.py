@@ -26,28 +26,92 @@ from walltrack.contract import (
     BASE_PATH,
     ConfigPreview,
     ConfigView,
+    CostForecast,
     DetailedHealth,
     FieldError,
     Me,
+    Part,
+    PartState,
     Problem,
     PumpsView,
+    PumpView,
+    RunFunnel,
     RunsPage,
     RunStarted,
     RunTokens,
     RunView,
+    Scope,
     WalletView,
 )
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.models import (
     DiscoveryRun,
+    DiscoveryRunParams,
     DiscoveryStats,
+    ReadingCost,
     RunOutcome,
+    RunStatus,
+    RunToken,
+    TokenRefusal,
+    TokenStatus,
+    TriggerType,
     WalletFilters,
+    WalletOrder,
     WalletPage,
+    WalletRecord,
 )
 from walltrack.discovery.run_diff import RunDiff
-from walltrack.discovery.run_progress import RunEvent, RunProgress
+from walltrack.discovery.run_progress import ProviderUsage, RunEvent, RunProgress
 from walltrack.discovery.schedule_records import ConfigChangePage, TickPage
+from walltrack.discovery.wallet_models import Flag, FlagEvidence, StoredProfile, WalletStatus
+
+__all__ = [
+    "ApiProblemError",
+    "ConfigPreview",
+    "ConfigView",
+    "CostForecast",
+    "DetailedHealth",
+    "DiscoveryRun",
+    "DiscoveryRunParams",
+    "DiscoveryStats",
+    "FieldError",
+    "Flag",
+    "FlagEvidence",
+    "Me",
+    "Part",
+    "PartState",
+    "Problem",
+    "ProviderUsage",
+    "PumpView",
+    "PumpsView",
+    "ReadingCost",
+    "RunDiff",
+    "RunFunnel",
+    "RunOutcome",
+    "RunProgress",
+    "RunStarted",
+    "RunStatus",
+    "RunToken",
+    "RunTokens",
+    "RunView",
+    "RunsPage",
+    "Scope",
+    "ServerUnreachableError",
+    "StoredProfile",
+    "StreamedEvent",
+    "TokenRefusal",
+    "TokenStatus",
+    "TriggerType",
+    "WallTrackClient",
+    "WallTrackError",
+    "WalletFilters",
+    "WalletOrder",
+    "WalletPage",
+    "WalletRecord",
+    "WalletStatus",
+    "WalletView",
+    "filter_query",
+]
 
 T = TypeVar("T")
 
@@ -123,6 +187,10 @@ class WallTrackClient:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; for those who keep a client longer than a block."""
         await self._http.aclose()
 
     async def me(self) -> Me:
