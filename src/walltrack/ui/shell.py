@@ -11,7 +11,12 @@ from nicegui import Client, ui
 from nicegui.element import Element
 
 from walltrack.ui.components.discovery_page import discovery_page
+from walltrack.ui.components.health_page import health_page
 from walltrack.ui.components.parts import button, tag, write
+from walltrack.ui.components.run_diff_page import run_diff_page
+from walltrack.ui.components.run_page import run_page
+from walltrack.ui.components.wallet_page import wallet_page
+from walltrack.ui.components.wallets_page import wallets_page
 from walltrack.ui.guard import SESSION
 from walltrack.ui.pulse import Beat
 from walltrack.ui.session import Session
@@ -44,6 +49,11 @@ def show_shell(request: Request, client: Client) -> None:
         ui.sub_pages(
             {
                 "/": discovery_page,
+                "/runs/{run_id}": run_page,
+                "/runs/{run_id}/diff/{other_id}": run_diff_page,
+                "/wallets": wallets_page,
+                "/wallets/{address}": wallet_page,
+                "/health": health_page,
             },
             data={"view": view},
         )

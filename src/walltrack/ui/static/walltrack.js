@@ -1,6 +1,6 @@
 // Small elements of the dashboard that a browser does best by itself: times in the viewer's zone, and addresses.
 
-const PARTS = [["day", 86400], ["hour", 3600], ["min", 60], ["s", 1]];
+const PARTS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
 function spoken(seconds, parts = 2) {
   const said = [];
@@ -8,7 +8,7 @@ function spoken(seconds, parts = 2) {
   for (const [name, size] of PARTS) {
     const count = Math.floor(rest / size);
     rest -= count * size;
-    if (count > 0) said.push(`${count} ${name}${name === "day" && count > 1 ? "s" : ""}`);
+    if (count > 0) said.push(`${count} ${name}`);
     if (said.length === parts || (said.length && count === 0)) break;
   }
   return said.join(" ") || "0 s";
