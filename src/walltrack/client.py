@@ -41,6 +41,7 @@ from walltrack.contract import (
     RunTokens,
     RunView,
     Scope,
+    SolPriceView,
     WalletView,
 )
 from walltrack.discovery.errors import WallTrackError
@@ -97,6 +98,7 @@ __all__ = [
     "RunsPage",
     "Scope",
     "ServerUnreachableError",
+    "SolPriceView",
     "StoredProfile",
     "StreamedEvent",
     "TokenRefusal",
@@ -323,6 +325,10 @@ class WallTrackClient:
     async def pumps(self, params: Params | None = None) -> PumpsView:
         """What pumps now, by the stored parameters but those that are given."""
         return await self._get(f"{BASE_PATH}/pumps", PumpsView, params or {})
+
+    async def sol_price(self) -> SolPriceView:
+        """What a SOL is worth in USD, by the hour that was over last."""
+        return await self._get(f"{BASE_PATH}/sol-price", SolPriceView)
 
     async def wallets(
         self, filters: WalletFilters | None = None, *, page_size: int = 50, cursor: str | None = None

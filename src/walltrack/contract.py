@@ -6,6 +6,7 @@ Amounts in SOL, scores and percentages that are exact travel as JSON strings; ti
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
@@ -271,6 +272,13 @@ class PumpsView(BaseModel):
     pumped: list[PumpView]
     refused: list[TokenRefusal]
     warnings: list[str]
+
+
+class SolPriceView(BaseModel):
+    """USD for one SOL at the close of the `hour` that begins then; both None where no provider tells."""
+
+    usd: Decimal | None = None
+    hour: datetime | None = None
 
 
 class WalletView(BaseModel):

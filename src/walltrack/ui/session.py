@@ -5,17 +5,19 @@ Sessions live in this process's memory alone: a key is never written anywhere, a
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from walltrack.client import ApiProblemError, Me, Scope, WallTrackClient
+from walltrack.client import ApiProblemError, Me, Scope, WallTrackClient, WallTrackError
 from walltrack.ui.options import DashboardOptions
 from walltrack.ui.pulse import Pulse
 
@@ -24,6 +26,8 @@ IDLE_SECONDS: Final = 12 * 3600
 MOST_SESSIONS: Final = 1000
 TRIES_A_MINUTE: Final = 10
 LONGEST_KEY: Final = 200
+PRICE_SECONDS: Final = 300
+PRICE_PATIENCE_SECONDS: Final = 2.0
 
 
 class LogInRefusedError(Exception):
@@ -44,10 +48,24 @@ class Session:
     token: str | None = None
     used_at: float = field(default_factory=time.monotonic)
 
+    _sol_usd: tuple[float, Decimal | None] | None = None
+
     @property
     def may_operate(self) -> bool:
         """Whether it may change and start things."""
         return self.me.scope is Scope.OPERATE
+
+    async def sol_usd(self) -> Decimal | None:
+        """USD for one SOL; None while no market tells. Asked once in a few minutes."""
+        now = time.monotonic()
+        if self._sol_usd is None or now - self._sol_usd[0] > PRICE_SECONDS:
+            try:
+                async with asyncio.timeout(PRICE_PATIENCE_SECONDS):
+                    price = (await self.client.sol_price()).usd
+            except (WallTrackError, TimeoutError):
+                price = None  # a page without USD is better than none
+            self._sol_usd = (now, price)
+        return self._sol_usd[1]
 
 
 class Sessions:

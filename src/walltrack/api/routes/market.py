@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Security
 
 from walltrack.api.auth import authorized
 from walltrack.api.context import Context
-from walltrack.contract import PumpsView, PumpView, Scope
+from walltrack.contract import PumpsView, PumpView, Scope, SolPriceView
 from walltrack.discovery.models import DiscoveryRunParams, TokenRefusal
 
 router = APIRouter(tags=["market"], dependencies=[Security(authorized, scopes=[Scope.READ])])
@@ -61,3 +61,10 @@ async def pumps(
         ],
         warnings=list(seen.warnings),
     )
+
+
+@router.get("/sol-price", responses={502: {"description": "No market answers."}})
+async def sol_price(context: Context) -> SolPriceView:
+    """USD for one SOL at the close of the hour that was over last, by which amounts in SOL may be shown in USD."""
+    found = await context.pumps.sol_price()
+    return SolPriceView() if found is None else SolPriceView(hour=found[0], usd=found[1])

@@ -37,6 +37,14 @@ def usd(value: float | Decimal | None) -> str:
     return f"${value:,.2f}" if abs(value) < 100 else f"${value:,.0f}"
 
 
+def in_usd(amount_sol: Decimal | None, sol_usd: Decimal | None) -> str:
+    """An amount in SOL as about so much USD: ≈ $1.2k."""
+    if amount_sol is None or sol_usd is None:
+        return NOTHING
+    value = amount_sol * sol_usd
+    return f"≈ {'-' if value < 0 else ''}{usd(abs(value))}"
+
+
 def percent(value: float | Decimal | None, *, signed: bool = False) -> str:
     """A percentage: 12.3 %, 1,234 %."""
     if value is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from nicegui import ui
-from nicegui.events import GenericEventArguments
 
 from walltrack.client import DiscoveryRun, RunStatus, TriggerType, WallTrackError
 from walltrack.ui.components import formatting
 from walltrack.ui.components.date_range import DateRange
+from walltrack.ui.components.pager import Pager
 from walltrack.ui.components.parts import TONES, button, card, explain, tag, write
 from walltrack.ui.components.tables import Column, Row, table
 from walltrack.ui.pulse import Beat
@@ -39,7 +39,6 @@ class HistoryTable:
         self._range = chosen
         self._status: RunStatus | None = None
         self._trigger: TriggerType | None = None
-        self._page = 1
         self._filters: dict[RunStatus | None, ui.button] = {}
         with card("History", name="history") as (body, tools):
             with tools:
@@ -49,12 +48,10 @@ class HistoryTable:
                 _COLUMNS,
                 [],
                 label="Runs",
-                page_size=PAGE_SIZE,
-                total=0,
                 nothing="No runs in this date range.",
             )
+            self._pager = Pager(PAGE_SIZE, self.load)
             self._note = tag("p", "", classes="wt-hint")
-        self._table.on("request", self._asked, ["pagination"])
         on_row_click(self._table, "/runs/")
         chosen.on_change(self._first_page)
         view.pulse.watch(body, self._see)
@@ -67,7 +64,7 @@ class HistoryTable:
                 end_date=self._range.end,
                 status=[] if self._status is None else [self._status],
                 trigger=[] if self._trigger is None else [self._trigger],
-                page=self._page,
+                page=self._pager.page,
                 page_size=PAGE_SIZE,
             )
         except WallTrackError as error:
@@ -76,9 +73,9 @@ class HistoryTable:
         if self._table.is_deleted:
             return
         write(self._problem, "")
-        reachable = min(found.total, DEEPEST_ROW)
+        is_reachable = (self._pager.page + 1) * PAGE_SIZE <= DEEPEST_ROW
         self._table.rows = [_row(run) for run in found.runs]
-        self._table.pagination = {"page": self._page, "rowsPerPage": PAGE_SIZE, "rowsNumber": reachable}
+        self._pager.show(len(found.runs), found.total, has_more=found.has_more and is_reachable)
         is_cut = found.total > DEEPEST_ROW
         write(
             self._note,
@@ -113,12 +110,7 @@ class HistoryTable:
         await self._first_page()
 
     async def _first_page(self) -> None:
-        self._page = 1
-        await self.load()
-
-    async def _asked(self, event: GenericEventArguments) -> None:
-        wanted = event.args.get("pagination", event.args)
-        self._page = int(wanted["page"])
+        self._pager.page = 1
         await self.load()
 
     async def _see(self, beat: Beat, before: Beat) -> None:

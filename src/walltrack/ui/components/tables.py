@@ -73,15 +73,12 @@ def table(
     label: str,
     key: str = "id",
     page_size: int = 0,
-    total: int | None = None,
     sort: str | None = None,
     descending: bool = True,
     nothing: str = "Nothing here.",
 ) -> ui.table:
-    """A table. With a `total` it holds one page of so many rows, and says by "request" which one is wanted."""
+    """A table, sorted and paged in the browser where it has a `page_size`."""
     pagination: Row = {"rowsPerPage": page_size, "page": 1, "sortBy": sort, "descending": descending}
-    if total is not None:
-        pagination["rowsNumber"] = total
     made = ui.table(
         columns=[column.as_quasar() for column in columns],
         rows=list(rows),
@@ -101,6 +98,6 @@ def table(
                 f"header-cell-{column.name}",
                 f'<q-th :props="props"><span title="{column.title}">{{{{ props.col.label }}}}</span></q-th>',
             )
-    if page_size == 0 or (total is None and len(rows) <= page_size):
+    if page_size == 0 or len(rows) <= page_size:
         made.props["hide-pagination"] = True
     return made

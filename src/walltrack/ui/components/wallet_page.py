@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from nicegui.element import Element
 
@@ -33,13 +34,14 @@ async def wallet_page(view: View, address: str) -> None:
         is_gone = isinstance(error, ApiProblemError) and error.status in (404, 422)
         empty("No run found this wallet." if is_gone else "The wallet cannot be read.", explain(error))
         return
+    sol_usd = await view.session.sol_usd()
     newest = seen.profiles[0] if seen.profiles else None
     with tag("div", classes="wt-page", data_page="wallet"):
         _title(seen)
-        _figures(seen)
+        _figures(seen, sol_usd)
         with tag("div", classes="wt-columns"):
             with tag("div", classes="wt-page"):
-                _profile(newest)
+                _profile(newest, sol_usd)
                 _flags(newest.flags if newest else ())
             with tag("div", classes="wt-page"):
                 _score(newest)
@@ -67,11 +69,17 @@ def _title(seen: WalletView) -> None:
         notice(wallet.status_reason, "info")
 
 
-def _figures(seen: WalletView) -> None:
+def _figures(seen: WalletView, sol_usd: Decimal | None) -> None:
     wallet = seen.wallet
     with card("At a glance", name="glance"), tag("div", classes="wt-figures"):
         figure("Score", formatting.score(wallet.score), name="score", note="0 to 1")
-        figure("Realized where found", formatting.signed_sol(wallet.total_realized_pnl_sol), name="realized")
+        gain = wallet.total_realized_pnl_sol
+        figure(
+            "Realized where found",
+            formatting.signed_sol(gain),
+            name="realized",
+            note=formatting.in_usd(gain, sol_usd),
+        )
         figure(
             "Best on a token", formatting.percent(wallet.best_realized_pct), name="best", note="of its cost"
         )
@@ -84,7 +92,7 @@ def _figures(seen: WalletView) -> None:
             time_of(wallet.last_active_at)
 
 
-def _profile(stored: StoredProfile | None) -> None:
+def _profile(stored: StoredProfile | None, sol_usd: Decimal | None) -> None:
     with card("Profile over many tokens", name="profile"):
         if stored is None or stored.profile is None:
             empty("It has no profile yet.", "Runs with “Profile the found wallets” make one.")
@@ -98,6 +106,7 @@ def _profile(stored: StoredProfile | None) -> None:
         hold = profile.median_hold_seconds
         pairs = [
             ("Realized", formatting.signed_sol(profile.realized_pnl_sol)),
+            ("Realized, USD", formatting.in_usd(profile.realized_pnl_sol, sol_usd)),
             ("Return on cost", formatting.percent(profile.return_on_cost_pct, signed=True)),
             ("Win rate", f"{formatting.share(profile.win_rate)} of {profile.settled_positions:,} settled"),
             ("Positions", f"{profile.positions:,}, {profile.closed_positions:,} closed"),

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Final
 
 from nicegui import ui
-from nicegui.events import GenericEventArguments
 
 from walltrack.client import Flag, WalletFilters, WalletOrder, WalletRecord, WalletStatus, WallTrackError
 from walltrack.ui.components import formatting
+from walltrack.ui.components.pager import Pager
 from walltrack.ui.components.parts import TONES, button, card, explain, tag, write
 from walltrack.ui.components.tables import Column, Row, table
 from walltrack.ui.pulse import Beat
@@ -28,6 +28,7 @@ _COLUMNS: Final = (
     Column("closed", "Closed", "number", wide=True, title="Positions that were closed, over the lookback"),
     Column("best", "Best", "number", wide=True, title="The best realized profit on a token, percent of cost"),
     Column("profit", "Realized", "number", title="Realized on the tokens on which runs found it, SOL"),
+    Column("usd", "USD", "number", wide=True, title="The same at today's price of SOL"),
     Column("sources", "Tokens", "number", wide=True, title="Tokens on which runs found it"),
     Column("active", "Last active", "time", wide=True),
     Column("first_seen", "First found", "time", wide=True),
@@ -50,7 +51,6 @@ class _WalletList:
     def __init__(self, view: View) -> None:
         self._view = view
         self._cursors: list[str | None] = [None]
-        self._page = 1
         with card("Wallets", name="wallets") as (body, tools):
             with tools:
                 self._count = tag("span", "", classes="wt-soft", data_figure="wallet-count")
@@ -60,11 +60,9 @@ class _WalletList:
                 _COLUMNS,
                 [],
                 label="Wallets",
-                page_size=PAGE_SIZE,
-                total=0,
                 nothing="No wallets by these filters. A run finds some: Discovery, Run now.",
             )
-        self._table.on("request", self._asked, ["pagination"])
+            self._pager = Pager(PAGE_SIZE, self.load)
         on_row_click(self._table, "/wallets/")
         view.pulse.watch(body, self._see)
 
@@ -112,28 +110,23 @@ class _WalletList:
         """Ask for the page that is wanted."""
         try:
             found = await self._view.client.wallets(
-                self._filters(), page_size=PAGE_SIZE, cursor=self._cursors[self._page - 1]
+                self._filters(), page_size=PAGE_SIZE, cursor=self._cursors[self._pager.page - 1]
             )
         except WallTrackError as error:
             write(self._problem, explain(error))
             return
+        sol_usd = await self._view.session.sol_usd()
         if self._table.is_deleted:
             return
         write(self._problem, "")
         write(self._count, formatting.plural(found.total, "wallet"))
-        if found.next_cursor is not None and len(self._cursors) == self._page:
+        if found.next_cursor is not None and len(self._cursors) == self._pager.page:
             self._cursors.append(found.next_cursor)
-        self._table.rows = [_row(wallet) for wallet in found.wallets]
-        # Only the next page can be reached by its cursor, so no last page is offered.
-        reachable = (len(self._cursors) if found.next_cursor else self._page) * PAGE_SIZE
-        self._table.pagination = {
-            "page": self._page,
-            "rowsPerPage": PAGE_SIZE,
-            "rowsNumber": min(found.total, reachable),
-        }
+        self._table.rows = [_row(wallet, sol_usd) for wallet in found.wallets]
+        self._pager.show(len(found.wallets), found.total, has_more=found.next_cursor is not None)
 
     async def _again(self) -> None:
-        self._page, self._cursors = 1, [None]
+        self._pager.page, self._cursors = 1, [None]
         await self.load()
 
     async def _clear(self) -> None:
@@ -141,11 +134,6 @@ class _WalletList:
         self._order.value, self._status.value, self._active.value = WalletOrder.SCORE.value, DEFAULT, 0
         self._without.value, self._watched.value = [], False
         await self._again()
-
-    async def _asked(self, event: GenericEventArguments) -> None:
-        wanted = event.args.get("pagination", event.args)
-        self._page = min(int(wanted["page"]), len(self._cursors))
-        await self.load()
 
     async def _see(self, beat: Beat, before: Beat) -> None:
         if (beat.is_up and before.is_up is False) or beat.ended_key != before.ended_key:
@@ -161,7 +149,7 @@ def _select(
     return made
 
 
-def _row(wallet: WalletRecord) -> Row:
+def _row(wallet: WalletRecord, sol_usd: Decimal | None) -> Row:
     status = wallet.status
     return {
         "id": wallet.address,
@@ -176,6 +164,7 @@ def _row(wallet: WalletRecord) -> Row:
         "best_text": formatting.percent(wallet.best_realized_pct),
         "profit_text": formatting.signed_sol(wallet.total_realized_pnl_sol),
         "profit_tone": _tone(wallet.total_realized_pnl_sol),
+        "usd_text": formatting.in_usd(wallet.total_realized_pnl_sol, sol_usd),
         "sources_text": formatting.count(wallet.sources),
         "active": formatting.moment(wallet.last_active_at),
         "first_seen": formatting.moment(wallet.first_seen_at),

@@ -120,7 +120,7 @@ class WallTrackAddress extends HTMLElement {
     out.title = "Open in an explorer";
     out.setAttribute("aria-label", `Open ${value} in an explorer`);
     out.addEventListener("click", (event) => event.stopPropagation());
-    this.append(text, copy, out);
+    this.append(...(kind === "id" ? [text, copy] : [text, copy, out]));
   }
 }
 
