@@ -16,6 +16,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx
+import psycopg
+
+from walltrack.data.supabase import embedded
 
 WALLTRACK: Final = str(Path(sys.executable).with_name("walltrack"))
 STARTS_SECONDS: Final = 90
@@ -60,12 +63,16 @@ class Process:
     log: Path
     running: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
+    def launch(self) -> None:
+        """Start it."""
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
                 [WALLTRACK, *self.arguments], env=dict(self.environment), stdout=log, stderr=log
             )
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        assert self.running is not None
         until = time.monotonic() + STARTS_SECONDS
         while time.monotonic() < until:
             if self.running.poll() is not None:
@@ -128,6 +135,22 @@ class Stage:
             time.sleep(0.1)
         return UUID(run_id)
 
+    def start(self) -> None:
+        """Start both, and wait until they answer."""
+        self.api.launch()
+        self.dashboard.launch()
+        self.api.wait()
+        self.dashboard.wait()
+
+    @contextmanager
+    def sql(self) -> Iterator[psycopg.Connection[Any]]:
+        """The database, for what no operator could wait for: runs of long ago."""
+        with (
+            embedded.serving(self.data_dir) as server,
+            psycopg.connect(server.conninfo, autocommit=True) as connection,
+        ):
+            yield connection
+
     def stop(self) -> None:
         """Stop both."""
         self.dashboard.stop()
@@ -160,8 +183,7 @@ def staged(folder: Path, **settings: str) -> Iterator[Stage]:
     dashboard = Process(("dashboard",), environment, f"{url}/healthz", folder / "dashboard.log")
     stage = Stage(api_url, url, api, dashboard, folder / "data")
     try:
-        api.start()
-        dashboard.start()
+        stage.start()
         yield stage
     finally:
         stage.stop()

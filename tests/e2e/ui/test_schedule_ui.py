@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from tests.e2e.ui.conftest import PHONE, Opens
+from tests.e2e.ui.parts import card, choose, number, save
 from tests.e2e.ui.stage import Stage
 
 
-def card(page: Page, name: str) -> Locator:
-    return page.locator(f"[data-card={name}]")
-
-
-def number(page: Page, label: str) -> Locator:
-    return page.get_by_role("spinbutton", name=label)
-
-
-def save(page: Page) -> None:
-    page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("[data-bar=save]")).to_be_hidden()
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option).click()
-
-
 def test_the_schedule_is_enabled_with_a_frequency_and_survives_a_restart_of_everything(
-    system: Stage, open_page: Opens, watched: object
+    system: Stage, open_page: Opens
 ) -> None:
     page = open_page(system.url)
     scheduler = card(page, "scheduler")
@@ -49,10 +32,8 @@ def test_the_schedule_is_enabled_with_a_frequency_and_survives_a_restart_of_ever
     expect(scheduler.locator("[data-fact=next-run]")).to_contain_text("in ")
     expect(scheduler.locator("[data-fact=saved]")).to_contain_text("by anybody on this machine at")
     page.goto("about:blank")
-    system.dashboard.stop()
-    system.api.stop()
-    system.api.start()
-    system.dashboard.start()
+    system.stop()
+    system.start()
     page.goto(system.url)
     expect(card(page, "scheduler").get_by_text("Enabled", exact=True)).to_be_visible()
     expect(page.get_by_role("combobox", name="Frequency")).to_have_value("Every 12 hours")
