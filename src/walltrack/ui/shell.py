@@ -122,7 +122,7 @@ def _banners(view: View) -> None:
 
     def show(beat: Beat, _: Beat) -> None:
         if view.pulse.is_refused:
-            ui.navigate.to("/login")
+            view.page.open("/login")
         elif beat.is_up is False:
             write(
                 banner,

@@ -20,7 +20,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.e2e.ui.stage import Stage, staged
+from tests.e2e.ui.stage import Stage, second, staged
 
 CHROMIUM: Final = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -77,11 +77,30 @@ class Watched:
         return [one for one in self.complaints if not any(part in one for part in self.expected)]
 
 
+@dataclass(frozen=True)
+class Locked:
+    """A system that asks for keys."""
+
+    stage: Stage
+    reads: str
+    operates: str
+
+
 @pytest.fixture(scope="session")
 def stage(open_folder: Path) -> Iterator[Stage]:
     """The system, over all tests of this process."""
     with staged(open_folder / "dashboard") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def locked(stage: Stage, open_folder: Path) -> Iterator[Locked]:
+    """Another API over the same database, which asks for keys, with a dashboard before it; and two keys."""
+    secret = "a secret of these tests, which is long enough"
+    made = second(stage, open_folder / "locked", WALLTRACK_API_AUTHENTICATION="true", SECRET_KEY=secret)
+    with made as other:
+        keys = {scope: other.new_key(f"{scope} key", scope) for scope in ("read", "operate")}
+        yield Locked(other, keys["read"], keys["operate"])
 
 
 @pytest.fixture

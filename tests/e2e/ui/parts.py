@@ -28,7 +28,7 @@ def press(place: Page | Locator, name: str) -> None:
 def choose(page: Page, label: str, option: str) -> None:
     """Choose from a list."""
     page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option).click()
+    page.get_by_role("option", name=option, exact=True).click()
 
 
 def save(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -63,6 +64,11 @@ class Process:
     log: Path
     running: subprocess.Popen[bytes] | None = None
 
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self.launch()
+        self.wait()
+
     def launch(self) -> None:
         """Start it."""
         with self.log.open("ab") as log:
@@ -101,18 +107,16 @@ class Stage:
     api: Process
     dashboard: Process
     data_dir: Path
-    key: str | None = None
-    _headers: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str, **query: Any) -> Any:
         """What the API answers."""
-        answer = httpx.get(f"{self.api_url}{path}", params=query, headers=self._headers, timeout=30)
+        answer = httpx.get(f"{self.api_url}{path}", params=query, timeout=30)
         answer.raise_for_status()
         return answer.json()
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         """What the API answers to something that is done."""
-        answer = httpx.request(method, f"{self.api_url}{path}", json=body, headers=self._headers, timeout=30)
+        answer = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=30)
         answer.raise_for_status()
         return answer.json()
 
@@ -151,6 +155,18 @@ class Stage:
         ):
             yield connection
 
+    def new_key(self, name: str, scope: str) -> str:
+        """A new API key."""
+        made = subprocess.run(
+            [WALLTRACK, "keys", "create", name, "--scope", scope, "--json"],
+            env=dict(self.api.environment),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        key: str = json.loads(made.stdout)["key"]
+        return key
+
     def stop(self) -> None:
         """Stop both."""
         self.dashboard.stop()
@@ -160,6 +176,19 @@ class Stage:
 @contextmanager
 def staged(folder: Path, **settings: str) -> Iterator[Stage]:
     """A stage within a folder that other users of this machine can reach."""
+    with _stage(folder, folder / "data", ("serve",), settings) as stage:
+        yield stage
+
+
+@contextmanager
+def second(first: Stage, folder: Path, **settings: str) -> Iterator[Stage]:
+    """Another API and dashboard over the database of the first one, which does the runs."""
+    with _stage(folder, first.data_dir, ("serve", "--roles", "api"), settings) as stage:
+        yield stage
+
+
+@contextmanager
+def _stage(folder: Path, data: Path, serve: tuple[str, ...], settings: Mapping[str, str]) -> Iterator[Stage]:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     api_port, port = free_port(), free_port()
@@ -170,7 +199,7 @@ def staged(folder: Path, **settings: str) -> Iterator[Stage]:
         if not name.startswith(("WALLTRACK_", "DISCOVERY_")) and name not in ("DATABASE_URL", "SECRET_KEY")
     }
     environment = kept | {
-        "WALLTRACK_DATA_DIR": str(folder / "data"),
+        "WALLTRACK_DATA_DIR": str(data),
         "WALLTRACK_API_PORT": str(api_port),
         "WALLTRACK_API_URL": api_url,
         "WALLTRACK_DASHBOARD_PORT": str(port),
@@ -179,9 +208,9 @@ def staged(folder: Path, **settings: str) -> Iterator[Stage]:
         "DISCOVERY_SCHEDULER_ENABLED": "false",
         **settings,
     }
-    api = Process(("serve",), environment, f"{api_url}/health", folder / "api.log")
+    api = Process(serve, environment, f"{api_url}/health", folder / "api.log")
     dashboard = Process(("dashboard",), environment, f"{url}/healthz", folder / "dashboard.log")
-    stage = Stage(api_url, url, api, dashboard, folder / "data")
+    stage = Stage(api_url, url, api, dashboard, data)
     try:
         stage.start()
         yield stage

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from nicegui import ui
-
 from walltrack.client import DiscoveryStats, WallTrackError
 from walltrack.ui.components import formatting
+from walltrack.ui.components.chart import Chart
 from walltrack.ui.components.date_range import DateRange, show_date_range
 from walltrack.ui.components.parts import card, empty, explain, figure, tag
 from walltrack.ui.pulse import Beat
@@ -54,12 +53,10 @@ class Statistics:
 
     def _draw(self, stats: DiscoveryStats) -> None:
         charts = _charts(stats)
-        existing = [one for one in self._charts.descendants() if isinstance(one, ui.echart)]
+        existing = [one for one in self._charts.descendants() if isinstance(one, Chart)]
         if len(existing) == len(charts):
             for chart, (_, options) in zip(existing, charts, strict=True):
-                chart.options.clear()
-                chart.options.update(options)
-                chart.update()
+                chart.draw(options)
             return
         self._charts.clear()
         with self._charts:
@@ -68,7 +65,7 @@ class Statistics:
             for title, options in charts:
                 with tag("div", classes="wt-chart", role="img", aria_label=title):
                     tag("h3", title)
-                    ui.echart(options)
+                    Chart(options)
 
     async def _see(self, beat: Beat, before: Beat) -> None:
         if (beat.is_up and before.is_up is False) or beat.ended_key != before.ended_key:
