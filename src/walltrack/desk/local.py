@@ -227,9 +227,7 @@ class LocalDesk:
         return RunStarted(run_id=run.id, status=run.status, run=run, workers=await self.workers())
 
 
-async def findings_of(
-    database: Database, run_id: UUID, views: Sequence[WalletFilters] = ()
-) -> RunFindings:
+async def findings_of(database: Database, run_id: UUID, views: Sequence[WalletFilters] = ()) -> RunFindings:
     """What a run found, of it what passes any of the views, always in the same order; all of it without one."""
     runs, now = DiscoveryRepository(database), SystemClock().now()
     wallets = await runs.get_run_wallets(run_id)
