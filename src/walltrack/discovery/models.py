@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
@@ -69,6 +69,16 @@ class DiscoveryRunParams(BaseModel):
     min_liquidity_usd: float = Field(10_000.0, ge=0, description="least liquidity of the deepest pool, USD")
     include_launch_slot: StrictBool = Field(False, description="keep buyers of the launch slot")
     max_credits: Count | None = Field(None, ge=0, description="most provider credits of a run")
+
+
+CHOOSING: Final = (
+    "min_price_change_pct",
+    "min_volume_usd",
+    "max_token_age_hours",
+    "max_tokens",
+    "min_liquidity_usd",
+)
+"""The parameters that choose tokens where a market lists them."""
 
 
 @dataclass(frozen=True, slots=True)
