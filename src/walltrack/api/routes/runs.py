@@ -43,7 +43,9 @@ async def list_runs(
         period.start,
         period.end,
         statuses=status or (),
+        triggers=trigger or (),
         limit=page.page_size,
+        offset=page.offset,
         cursor=page.cursor,
     )
     return RunsPage(
