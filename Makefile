@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults lint format bench bench-sandbox bench-quality lock clean
+.PHONY: help setup run test test-faults lint format bench bench-sandbox bench-quality bench-api lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ bench-sandbox: $(READY)  ## Print what runs find on 20 sandbox markets against t
 
 bench-quality: $(READY)  ## Print how flags, profiles and scores stand to the sandbox's truth
 	$(BIN)/python -m benchmarks.quality
+
+bench-api: $(READY)  ## Print how fast the API answers at a million runs
+	$(BIN)/python -m benchmarks.api
 
 lock: $(READY)  ## Write the requirements locks anew from the .in files
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \

@@ -15,7 +15,9 @@ from typing import Annotated
 import structlog
 import typer
 
+from walltrack.api.run_view import run_view
 from walltrack.cli_dashboard import dashboard_command
+from walltrack.cli_health import health_command
 from walltrack.cli_keys import keys_app
 from walltrack.cli_lists import lists_app
 from walltrack.cli_market import market
@@ -40,7 +42,7 @@ from walltrack.cli_options import (
 from walltrack.cli_outcome import runs_outcome, runs_outcomes
 from walltrack.cli_progress import bars
 from walltrack.cli_providers import providers_app, pumps, sandbox_command
-from walltrack.cli_records import WALLET_COLUMNS, run_details
+from walltrack.cli_records import WALLET_COLUMNS
 from walltrack.cli_run_control import (
     runs_again,
     runs_cancel,
@@ -51,14 +53,16 @@ from walltrack.cli_run_control import (
 )
 from walltrack.cli_run_diff import runs_diff
 from walltrack.cli_running import FAILED, Commands, print_json, with_database
-from walltrack.cli_runs import RunFound, read_run, runs_app, show_wallets
+from walltrack.cli_runs import RunFound, runs_app, show_wallets
 from walltrack.cli_schedule import schedule_app
 from walltrack.cli_serve import serve_command
+from walltrack.cli_server import HereOnly, server_options
 from walltrack.cli_tables import Screen
 from walltrack.cli_wallets import wallets_app
 from walltrack.config.settings import load_settings, show_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import migrate
+from walltrack.desk.local import findings_of
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import RunStatus
 from walltrack.scheduler.live_source import LiveMarket
@@ -76,6 +80,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.callback()(server_options)
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 app.add_typer(wallets_app, name="wallets")
@@ -85,7 +90,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(providers_app, name="providers")
 app.add_typer(schedule_app, name="schedule")
 runs_app.command("outcome")(runs_outcome)
-runs_app.command("outcomes")(runs_outcomes)
+runs_app.command("outcomes", cls=HereOnly)(runs_outcomes)
 runs_app.command("start")(runs_start)
 runs_app.command("watch")(runs_watch)
 runs_app.command("progress")(runs_progress)
@@ -94,12 +99,13 @@ runs_app.command("resume")(runs_resume)
 runs_app.command("again")(runs_again)
 runs_app.command("diff")(runs_diff)
 app.command("pumps")(pumps)
-app.command("sandbox")(sandbox_command)
-app.command("serve")(serve_command)
+app.command("health")(health_command)
+app.command("sandbox", cls=HereOnly)(sandbox_command)
+app.command("serve", cls=HereOnly)(serve_command)
 app.command("dashboard")(dashboard_command)
 
 
-@app.command()
+@app.command(cls=HereOnly)
 def discover(
     tapes: Annotated[
         Path | None, typer.Option(help="Take the tokens of this folder's tape files, .csv and .parquet.")
@@ -164,24 +170,25 @@ def discover(
                 progress=progress,
                 most_histories=settings.profile_max_wallets,
             )
-            return await read_run(database, ended.id)
+            return RunFound(await run_view(database, ended.id), await findings_of(database, ended.id))
 
         found: RunFound = with_database(run)
-    details = run_details(found.run, found.tokens, found.wallets, found.standings)
+    run_found = found.view.run
     if json:
+        details = found.record()
         print_json({"run": details["run"], "wallets": details["wallets"]})
     else:
         screen = Screen()
-        screen.run(found.run, found.tokens, found.usage)
-        show_wallets(screen, found, all_wallets=all_wallets, hint=f"walltrack runs show {found.run.id} --all")
-        screen.say(f"See it again: walltrack runs show {found.run.id}")
+        screen.run(run_found, found.view.tokens, found.view.usage)
+        show_wallets(screen, found, all_wallets=all_wallets, hint=f"walltrack runs show {run_found.id} --all")
+        screen.say(f"See it again: walltrack runs show {run_found.id}")
     if write is not None:
-        write(details["wallets"])
-    if found.run.status is not RunStatus.COMPLETED:
+        write(found.wallet_records())
+    if run_found.status is not RunStatus.COMPLETED:
         raise typer.Exit(FAILED)
 
 
-@app.command("example-tapes")
+@app.command("example-tapes", cls=HereOnly)
 def example_tapes(
     folder: Annotated[Path, typer.Argument(help="Where to write them; it is made where it is missing.")],
 ) -> None:
@@ -190,13 +197,13 @@ def example_tapes(
     Screen().say(f"{len(paths)} example tapes are in {folder}.")
 
 
-@app.command("migrate")
+@app.command("migrate", cls=HereOnly)
 def migrate_command() -> None:
     """Bring the database to the tables of this version."""
     migrate(load_settings(), Screen().say)
 
 
-@config_app.command("show")
+@config_app.command("show", cls=HereOnly)
 def config_show(json: AsJson = False) -> None:
     """Every setting, where it comes from; secrets are masked."""
     views = show_settings(load_settings())

@@ -7,15 +7,17 @@ import sys
 import typer
 
 from walltrack.cli_running import Commands, tell
+from walltrack.cli_server import server_asked
 from walltrack.config.settings import Settings, load_settings
 from walltrack.discovery.errors import BadInputError
 from walltrack.ui.options import AddressTakenError, DashboardOptions
 
 
 def dashboard_command() -> None:
-    """Serve the dashboard, a page for browsers that shows and steers what the API offers, until SIGTERM.
+    """Serve the dashboard, pages for browsers that show and steer what the API offers, until SIGTERM.
 
-    It asks for an API key where the API does, and may do what that key may.
+    The API is the one that WALLTRACK_SERVER or --server names, else the one of this machine. Where it asks for keys,
+    so does the dashboard, and whoever looks may do what his key may.
     """
     # What it is made of takes a second to import, which other commands need not wait for.
     from walltrack.ui.dashboard import serve_dashboard  # noqa: PLC0415
@@ -34,8 +36,9 @@ def dashboard_command() -> None:
 
 
 def api_address(settings: Settings) -> str:
-    """Where the API is: as it was set, else on this machine."""
-    return settings.api_url or f"http://127.0.0.1:{settings.api_port}"
+    """Where the API is: the server that commands work on, else this machine."""
+    server = server_asked(settings)
+    return f"http://127.0.0.1:{settings.api_port}" if server is None else server.url
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from walltrack.api.keys import hmac_of, new_key, prefix_of
 from walltrack.cli_options import AsJson
 from walltrack.cli_running import print_json, with_database
+from walltrack.cli_server import HereOnly
 from walltrack.cli_tables import Screen, moment
 from walltrack.config.settings import load_settings
 from walltrack.contract import Scope
@@ -22,7 +23,7 @@ keys_app = typer.Typer(help="Keys of the HTTP API.", no_args_is_help=True)
 LONGEST_NAME = 100
 
 
-@keys_app.command("create")
+@keys_app.command("create", cls=HereOnly)
 def keys_create(
     name: Annotated[str, typer.Argument(help="Whose key it is, for the records of what it does.")],
     scope: Annotated[
@@ -51,7 +52,7 @@ def keys_create(
     typer.echo(f"Key {stored.prefix} of {stored.name} may {stored.scope}. It is shown this once.", err=True)
 
 
-@keys_app.command("list")
+@keys_app.command("list", cls=HereOnly)
 def keys_list(json: AsJson = False) -> None:
     """Every key: its prefix, whose it is, what it may do, when it was used last. Never the key."""
 
@@ -82,7 +83,7 @@ def keys_list(json: AsJson = False) -> None:
     )
 
 
-@keys_app.command("revoke")
+@keys_app.command("revoke", cls=HereOnly)
 def keys_revoke(
     prefix: Annotated[str, typer.Argument(help="The key's prefix, as `keys list` has it.")],
     json: AsJson = False,

@@ -9,6 +9,7 @@ import typer
 
 from walltrack.cli_options import AsJson
 from walltrack.cli_running import print_json, tell, with_database
+from walltrack.cli_server import HereOnly
 from walltrack.cli_tables import Screen, counted, moment
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.address_list_repo import (
@@ -33,7 +34,7 @@ lists_app = typer.Typer(
 )
 
 
-@lists_app.command("show")
+@lists_app.command("show", cls=HereOnly)
 def lists_show(which: Which, json: AsJson = False) -> None:
     """What is on a list, in the order in which it came there."""
     listed = _listed(which)
@@ -51,7 +52,7 @@ def lists_show(which: Which, json: AsJson = False) -> None:
     screen.say(f"On the {which.value} list: {counted(len(listed), 'address')}.")
 
 
-@lists_app.command("add")
+@lists_app.command("add", cls=HereOnly)
 def lists_add(
     which: Which,
     address: Address,
@@ -78,7 +79,7 @@ def lists_add(
     Screen().say(f"{address} is on the {which.value} list.")
 
 
-@lists_app.command("remove")
+@lists_app.command("remove", cls=HereOnly)
 def lists_remove(which: Which, address: Address) -> None:
     """Take an address off a list."""
 
@@ -90,7 +91,7 @@ def lists_remove(which: Which, address: Address) -> None:
     Screen().say(f"{address} is off the {which.value} list.")
 
 
-@lists_app.command("import")
+@lists_app.command("import", cls=HereOnly)
 def lists_import(
     which: Which, file: Annotated[Path, typer.Argument(help="A CSV file: address,label,note.")]
 ) -> None:
@@ -112,7 +113,7 @@ def lists_import(
     Screen().say(f"Put on the {which.value} list: {counted(count, 'address')} of {file}.")
 
 
-@lists_app.command("export")
+@lists_app.command("export", cls=HereOnly)
 def lists_export(
     which: Which, file: Annotated[Path, typer.Argument(help="Where to write the CSV file.")]
 ) -> None:

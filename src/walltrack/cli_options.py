@@ -75,6 +75,16 @@ def params_of(options: Mapping[str, Any]) -> DiscoveryRunParams:
         raise BadInputError("; ".join(problems)) from error
 
 
+def given_parameters(options: Mapping[str, Any], *, no_max_credits: bool = False) -> dict[str, Any]:
+    """The parameters that a command was given. Raises BadInputError where two of them contradict each other."""
+    given = {name: options[name] for name in DiscoveryRunParams.model_fields if options.get(name) is not None}
+    if no_max_credits:
+        if "max_credits" in given:
+            raise BadInputError("--no-max-credits: leave it out, or --max-credits")
+        given["max_credits"] = None
+    return given
+
+
 def utc(time: datetime | None) -> datetime | None:
     """A time from the command line, which has no zone: UTC."""
     return None if time is None else time.replace(tzinfo=UTC)

@@ -11,17 +11,19 @@ from uuid import UUID
 
 import typer
 
+from walltrack.cli_desk import DEFAULT_SEED, with_desk
 from walltrack.cli_market import Market, has_keys, market
 from walltrack.cli_options import AsJson, Sandbox, Seed
 from walltrack.cli_progress import Bars, bars
 from walltrack.cli_running import print_json, with_database
+from walltrack.cli_server import server_asked
 from walltrack.cli_tables import DEMO, Screen, counted, moment, shown, sol
 from walltrack.config.settings import load_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.models import ParametersOutcome
+from walltrack.discovery.models import ParametersOutcome, RunOutcome
 from walltrack.discovery.outcome import GroupOutcome
 from walltrack.discovery.reading_plan import CreditBudget
 from walltrack.scheduler.live_source import LiveMarket
@@ -51,7 +53,10 @@ def runs_outcome(
         int | None, typer.Option(min=0, help="With --read: most credits to spend.", show_default=False)
     ] = None,
     sandbox: Sandbox = False,
-    seed: Seed = 1,
+    seed: Seed = DEFAULT_SEED,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="As it was last worked out; a server tells this in any case.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Did the wallets of a run keep winning? Positions they opened after it, beside other buyers of the same tokens.
@@ -60,6 +65,21 @@ def runs_outcome(
     reason. The figures are stored with the run; `runs outcomes` has those of all runs.
     """
     settings = load_settings()
+    server = server_asked(settings)
+    working_out = {
+        "--read": read,
+        "--wallets": wallets != MOST_WALLETS,
+        "--max-credits": max_credits is not None,
+        "--sandbox": sandbox,
+        "--seed": seed != DEFAULT_SEED,
+    }
+    if stored or server is not None:
+        given = [name for name, is_given in working_out.items() if is_given]
+        if given:
+            who = "--stored" if server is None else f"{server.url} works none out, and"
+            raise BadInputError(f"{', '.join(given)}: leave out; {who} tells the outcome that is stored")
+        _show_stored(with_desk(lambda desk: desk.outcome(run_id)), json=json)
+        return
     if read and not sandbox and not has_keys(settings):
         raise BadInputError(
             "--read: there is no key to read the chain with; set HELIUS_API_KEY, or add --sandbox"
@@ -173,6 +193,21 @@ def _show(screen: Screen, report: OutcomeReport) -> None:
         screen.say(f"spent {report.cost.credits:,} credits in {report.cost.requests:,} requests")
     if not report.stored:
         screen.say("Nothing could be measured, so nothing was stored; --read reads what is missing.")
+
+
+def _show_stored(outcome: RunOutcome, *, json: bool) -> None:
+    groups = {"found": figures_from_json(outcome.found), "control": figures_from_json(outcome.control)}
+    if json:
+        times = {"as_of": outcome.as_of, "computed_at": outcome.computed_at}
+        figures = {name: _figures(group) for name, group in groups.items()}
+        print_json({"run_id": outcome.run_id, **times, **figures, "control_wallets": outcome.control_wallets})
+        return
+    screen = Screen()
+    screen.say(
+        f"Run {outcome.run_id}: positions opened after it, up to {moment(outcome.as_of)}, as worked out at"
+        f" {moment(outcome.computed_at)}"
+    )
+    _groups(screen, groups)
 
 
 def _groups(screen: Screen, groups: Mapping[str, GroupOutcome]) -> None:

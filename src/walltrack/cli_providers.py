@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from walltrack.cli_desk import DEFAULT_SEED, with_desk
 from walltrack.cli_market import Market, market, sandbox_environment
 from walltrack.cli_options import (
     AsJson,
@@ -21,17 +23,16 @@ from walltrack.cli_options import (
     params_of,
 )
 from walltrack.cli_running import print_json, tell, with_database
+from walltrack.cli_server import HereOnly, refuse_options, server_asked
 from walltrack.cli_tables import DEMO, Screen, moment
 from walltrack.config.settings import load_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.pumps import Pumps
 from walltrack.sandbox.market import generate
 from walltrack.sandbox.server import SandboxServer, run
 from walltrack.services.checks import ProviderCheck, check_providers
 from walltrack.services.http import Http
-from walltrack.services.markets import LiveMarkets
 from walltrack.services.metering import Meter
 from walltrack.services.retries import RetryPolicy
 from walltrack.services.wire import HttpBounds
@@ -46,39 +47,25 @@ def pumps(
     max_tokens: MaxTokens = None,
     min_liquidity_usd: MinLiquidityUsd = None,
     sandbox: Sandbox = False,
-    seed: Seed = 1,
+    seed: Seed = DEFAULT_SEED,
     json: AsJson = False,
 ) -> None:
     """Tokens that pumped, and why the others that the markets list are left out. Spends no credits."""
     params = params_of(locals())
-    with market(load_settings(), sandbox=sandbox, seed=seed) as place:
-
-        async def ask(database: Database) -> tuple[Pumps, tuple[str, ...]]:
-            async with _http(place, database) as http:
-                return await LiveMarkets(http, place.settings).pumped(params, place.clock.now())
-
-        found, warnings = with_database(ask)
+    settings = load_settings()
+    server = server_asked(settings)
+    if server is not None:
+        refuse_options(server, {"--sandbox": sandbox})
+    place_of = nullcontext() if server is not None else market(settings, sandbox=sandbox, seed=seed)
+    with place_of as place:
+        found = with_desk(lambda desk: desk.pumps(params), seed=seed, place=place)
     if json:
-        pumped: list[dict[str, Any]] = [
-            {
-                "mint": token.mint,
-                "symbol": token.symbol,
-                "launched_at": token.launched_at,
-                "price_change_24h_pct": token.price_change_24h_pct,
-                "rise_to_peak_pct": token.rise_to_peak_pct,
-                "volume_24h_usd": token.volume_24h_usd,
-                "liquidity_usd": token.liquidity_usd,
-                "transactions_24h": token.transactions_24h,
-            }
-            for token in found.pumped
-        ]
-        refused = [{"mint": t.mint, "symbol": t.symbol, "reason": str(t.reason)} for t in found.refused]
-        print_json(
-            {"source": place.description, "pumped": pumped, "refused": refused, "warnings": list(warnings)}
-        )
+        pumped = [token.model_dump(exclude={"pools", "providers"}) for token in found.pumped]
+        refused = [{"mint": one.mint, "symbol": one.name, "reason": one.reason} for one in found.refused]
+        print_json({"source": found.source, "pumped": pumped, "refused": refused, "warnings": found.warnings})
         return
     screen = Screen()
-    screen.say(f"From the {place.description}:")
+    screen.say(f"From the {found.source}:")
     names = ("token", "symbol", "launched", "24 h", "to peak", "volume 24 h", "liquidity", "trades 24 h")
     screen.rows(
         names,
@@ -99,13 +86,13 @@ def pumps(
     screen.say(f"{len(found.pumped)} pumped, {len(found.refused)} left out:")
     screen.rows(
         ("token", "symbol", "reason"),
-        [(screen.address(token.mint), token.symbol, str(token.reason)) for token in found.refused],
+        [(screen.address(one.mint), one.name, one.reason) for one in found.refused],
     )
-    for warning in warnings:
+    for warning in found.warnings:
         tell(warning)
 
 
-@providers_app.command("check")
+@providers_app.command("check", cls=HereOnly)
 def providers_check(sandbox: Sandbox = False, seed: Seed = 1, json: AsJson = False) -> None:
     """Which keys work, which methods their plans have, and what was spent this month. Keys are masked."""
     with market(load_settings(), sandbox=sandbox, seed=seed) as place:

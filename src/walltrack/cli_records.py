@@ -57,6 +57,8 @@ LISTED_COLUMNS: Final = (
 )
 
 
+NOT_TOLD: Final = "the server does not tell what runs found; ask where its database is"
+
 Standings = Mapping[str, Standing]
 """What is known of a run's wallets today, by address."""
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 from rich.console import Console
 
-from walltrack.cli_market import market_name
+from walltrack.cli_desk import DEFAULT_SEED, with_desk
 from walltrack.cli_options import (
     AsJson,
     EarlyWindowMinutes,
@@ -26,34 +23,19 @@ from walltrack.cli_options import (
     MinVolumeUsd,
     ProfileImmediately,
     Seed,
+    given_parameters,
     params_of,
 )
 from walltrack.cli_records import run_record
-from walltrack.cli_running import FAILED, INTERRUPTED, print_json, tell, with_database
-from walltrack.cli_runs import no_such_run, read_run
+from walltrack.cli_running import FAILED, INTERRUPTED, print_json, tell
 from walltrack.cli_tables import Screen, counted, moment
-from walltrack.config.settings import Settings, load_settings
-from walltrack.data.supabase.client import Database
-from walltrack.data.supabase.errors import RunNotFoundError
-from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
-from walltrack.data.supabase.repositories.job_queue_repo import JobQueueRepository
-from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
-from walltrack.data.supabase.repositories.run_resume_repo import ResumedRun, RunResumeRepository
+from walltrack.contract import RunStarted
+from walltrack.desk.desk import Desk
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, RunStatus, TokenStatus
+from walltrack.discovery.models import RunStatus, TokenStatus
 from walltrack.discovery.run_progress import RunEvent, RunProgress
-from walltrack.scheduler.tasks.discovery_task import SystemClock
-from walltrack.scheduler.trigger import MarketName, Trigger
 from walltrack.services.files.address_csv import is_address
 from walltrack.services.files.export import as_json
-
-TRIGGERED_BY: Final = "command line"
-
-_LOOK_SECONDS: Final = 0.5
-_LAST_LOOKS: Final = 6
-"""How often a watcher looks for the last events of a run that has ended; other transactions may hold them back."""
-
-T = TypeVar("T")
 
 NoMaxCredits = Annotated[bool, typer.Option("--no-max-credits", help="Without a bound for the credits.")]
 Progress = Annotated[bool, typer.Option("--json", help="A line of JSON for every event and every progress.")]
@@ -73,7 +55,7 @@ def runs_start(
     min_liquidity_usd: MinLiquidityUsd = None,
     include_launch_slot: IncludeLaunchSlot = None,
     max_credits: MaxCredits = None,
-    seed: Seed = 1,
+    seed: Seed = DEFAULT_SEED,
     json: AsJson = False,
 ) -> None:
     """Start a run and return at once: the processes that serve do it."""
@@ -81,13 +63,8 @@ def runs_start(
     for one in mint or ():
         if not is_address(one):
             raise BadInputError(f"--mint: {one[:60]!r} is not a base58 address of 32 bytes")
-    settings = load_settings()
-
-    async def start(database: Database) -> DiscoveryRun:
-        trigger = _trigger(database, settings, market_name(settings, sandbox=False, seed=seed))
-        return await trigger.start(params, triggered_by=TRIGGERED_BY, mints=mint or ())
-
-    _show_started(*with_database(_and_workers(start)), json=json)
+    started = with_desk(lambda desk: desk.start(params, mint or ()), seed=seed)
+    _show_started(started, json=json)
 
 
 def runs_again(
@@ -104,7 +81,7 @@ def runs_again(
     include_launch_slot: IncludeLaunchSlot = None,
     max_credits: MaxCredits = None,
     no_max_credits: NoMaxCredits = False,
-    seed: Seed = 1,
+    seed: Seed = DEFAULT_SEED,
     json: AsJson = False,
 ) -> None:
     """Start a new run on the tokens of an earlier one, with its parameters where none are given.
@@ -112,22 +89,9 @@ def runs_again(
     It takes the tapes exactly as that run had them and asks no provider, unless --fresh.
     """
     given = given_parameters(locals(), no_max_credits=no_max_credits)
-    settings = load_settings()
-
-    async def start(database: Database) -> DiscoveryRun:
-        found = await read_run(database, run_id)
-        params = params_of(found.run.params.model_dump() | given)
-        mints = [token.mint for token in found.tokens]
-        if not mints:
-            raise BadInputError(f"run {run_id} listed no token, so nothing of it can be done again")
-        market = MarketName(f"stored tapes of run {run_id}", demo=found.run.demo)
-        if fresh:
-            market = market_name(settings, sandbox=False, seed=seed)
-        return await _trigger(database, settings, market).start(
-            params, triggered_by=TRIGGERED_BY, mints=mints, again_of=run_id, from_stored=not fresh
-        )
-
-    _show_started(*with_database(_and_workers(start)), json=json)
+    params_of(given)
+    started = with_desk(lambda desk: desk.again(run_id, given, fresh=fresh), seed=seed)
+    _show_started(started, json=json)
 
 
 def runs_cancel(
@@ -137,13 +101,7 @@ def runs_cancel(
 ) -> None:
     """End a running run, with what it has found. No request of it goes out two seconds later."""
 
-    async def cancel(database: Database) -> DiscoveryRun:
-        with _named(run_id):
-            return await DiscoveryRepository(database).cancel_run(
-                run_id, completed_at=SystemClock().now(), reason=reason
-            )
-
-    run = with_database(cancel)
+    run = with_desk(lambda desk: desk.cancel(run_id, reason))
     if json:
         print_json({"run": run_record(run)})
     else:
@@ -152,58 +110,47 @@ def runs_cancel(
 
 def runs_resume(run_id: UUID, json: AsJson = False) -> None:
     """Let an ended run go on: what failed or was cancelled of it is done once more, what it found stays."""
-    settings = load_settings()
-
-    async def resume(database: Database) -> ResumedRun:
-        with _named(run_id):
-            resumed = await RunResumeRepository(database).resume_run(
-                run_id, at_most=settings.max_concurrent_runs
-            )
-        queue = JobQueueRepository(database)
-        if resumed.mints:
-            await queue.defer_tokens(run_id, resumed.mints)
-        else:
-            await queue.defer_run(run_id)
-        return resumed
-
-    resumed, workers = with_database(_and_workers(resume))
+    resumed = with_desk(lambda desk: desk.resume(run_id))
     if json:
-        print_json({"run": run_record(resumed.run), "tokens": resumed.mints, "workers": workers})
+        print_json({"run": run_record(resumed.run), "tokens": resumed.tokens, "workers": resumed.workers})
     else:
-        Screen().say(f"Run {run_id} goes on with {counted(len(resumed.mints), 'token')}.")
-    _tell_of_workers(workers)
+        Screen().say(f"Run {run_id} goes on with {counted(len(resumed.tokens), 'token')}.")
+    _tell_of_workers(resumed.workers)
 
 
 def runs_watch(run_id: UUID, json: Progress = False) -> None:
     """Show how far a run is until it ends. Exit code 0: it completed, 1: it did not. Ctrl-C stops only the watching."""
     console = Console(stderr=True)
 
-    async def watch(database: Database) -> RunProgress:
-        repository = RunProgressRepository(database)
-        with _named(run_id):
-            first = await repository.get_progress(run_id)
-        if first.status is RunStatus.RUNNING and first.stage is not None:
-            _tell_of_workers(await repository.serving_workers())
+    async def watch(desk: Desk) -> RunProgress:
+        last = await desk.progress(run_id)
+        if last.status is RunStatus.RUNNING and last.stage is not None:
+            _tell_of_workers(await desk.workers())
+        seen: RunProgress | None = None
         with console.status("") as bar:
+            async for one in desk.follow(run_id):
+                if one.event is not None:
+                    happened(one.event)
+                if one.progress is not None:
+                    last = one.progress
+                    if seen is None or seen.standing != last.standing:
+                        seen = last
+                        bar.update(progress_line(last))
+                        if json:
+                            _print_line({"progress": progress_record(last)})
+        return last
 
-            def seen(progress: RunProgress) -> None:
-                bar.update(progress_line(progress))
-                if json:
-                    _print_line({"progress": progress_record(progress)})
-
-            def happened(event: RunEvent) -> None:
-                if json:
-                    _print_line({"event": asdict(event)})
-                elif event.kind != "run" or _stands_at(event) != _stands_at(told.get("run")):
-                    screen.say(event_line(event))
-                told[event.kind] = event
-
-            return await follow(repository, run_id, seen=seen, happened=happened)
+    def happened(event: RunEvent) -> None:
+        if json:
+            _print_line({"event": asdict(event)})
+        elif event.kind != "run" or _stands_at(event) != _stands_at(told.get("run")):
+            screen.say(event_line(event))
+        told[event.kind] = event
 
     screen = Screen()
     told: dict[str, RunEvent] = {}
     try:
-        end = with_database(watch)
+        end = with_desk(watch)
     except KeyboardInterrupt:
         tell(f"No longer watched; the run goes on. walltrack runs cancel {run_id} ends it.")
         raise typer.Exit(INTERRUPTED) from None
@@ -218,11 +165,7 @@ def runs_watch(run_id: UUID, json: Progress = False) -> None:
 def runs_progress(run_id: UUID, json: AsJson = False) -> None:
     """How far a run is now: tokens, wallets, requests, credits, estimated end."""
 
-    async def read(database: Database) -> RunProgress:
-        with _named(run_id):
-            return await RunProgressRepository(database).get_progress(run_id)
-
-    progress = with_database(read)
+    progress = with_desk(lambda desk: desk.progress(run_id))
     if json:
         print_json({"progress": progress_record(progress)})
         return
@@ -247,35 +190,6 @@ def runs_progress(run_id: UUID, json: AsJson = False) -> None:
     else:
         rows.append(("measured by", "not known yet"))
     Screen().pairs(rows)
-
-
-async def follow(
-    repository: RunProgressRepository,
-    run_id: UUID,
-    *,
-    seen: Callable[[RunProgress], None],
-    happened: Callable[[RunEvent], None],
-) -> RunProgress:
-    """Tell every event of a run in its order, and every progress that is another, until the run has ended."""
-    cursor: str | None = None
-    last: RunProgress | None = None
-    said_its_end = False
-    looks = _LAST_LOOKS
-    while True:
-        progress = await repository.get_progress(run_id)
-        while events := await repository.events_since(run_id, cursor):
-            for event in events:
-                happened(event)
-                said_its_end = event.kind == "run" and event.details["status"] != RunStatus.RUNNING
-            cursor = events[-1].cursor
-        if last is None or _standing(progress) != _standing(last):
-            seen(progress)
-        last = progress
-        if progress.status is not RunStatus.RUNNING:
-            if said_its_end or looks == 0:
-                return progress
-            looks -= 1
-        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def progress_record(progress: RunProgress) -> dict[str, Any]:
@@ -313,16 +227,6 @@ def event_line(event: RunEvent) -> str:
     return f"{at} {details['mint']} {details['status']}{reason}"
 
 
-def given_parameters(options: Mapping[str, Any], *, no_max_credits: bool = False) -> dict[str, Any]:
-    """The parameters that a command was given. Raises BadInputError where two of them contradict each other."""
-    given = {name: options[name] for name in DiscoveryRunParams.model_fields if options.get(name) is not None}
-    if no_max_credits:
-        if "max_credits" in given:
-            raise BadInputError("--no-max-credits: leave it out, or --max-credits")
-        given["max_credits"] = None
-    return given
-
-
 def _tokens(progress: RunProgress) -> str:
     if not progress.tokens:
         return "no tokens yet"
@@ -330,19 +234,6 @@ def _tokens(progress: RunProgress) -> str:
         f"{progress.tokens[status]:,} {status.value}" for status in TokenStatus if status in progress.tokens
     ]
     return f"{counted(sum(progress.tokens.values()), 'token')} ({', '.join(counts)})"
-
-
-def _standing(progress: RunProgress) -> tuple[object, ...]:
-    """What of a progress is not the passing of time."""
-    return (
-        progress.status,
-        progress.stage,
-        progress.tokens,
-        progress.wallets,
-        progress.profiled,
-        progress.used,
-        progress.forecast,
-    )
 
 
 def _stands_at(event: RunEvent | None) -> tuple[object, ...]:
@@ -355,37 +246,17 @@ def _print_line(value: object) -> None:
     typer.echo(as_json(value))
 
 
-def _show_started(run: DiscoveryRun, workers: int, *, json: bool) -> None:
+def _show_started(started: RunStarted, *, json: bool) -> None:
+    run = started.run
     if json:
-        print_json({"run": run_record(run), "workers": workers})
+        print_json({"run": run_record(run), "workers": started.workers})
     else:
         Screen().say(
             f"Run {run.id} is started on the {run.token_source}. Watch it: walltrack runs watch {run.id}"
         )
-    _tell_of_workers(workers)
+    _tell_of_workers(started.workers)
 
 
-def _tell_of_workers(workers: int) -> None:
+def _tell_of_workers(workers: int | None) -> None:
     if workers == 0:
         tell("No worker is serving: the run waits until `walltrack serve` runs.")
-
-
-def _and_workers(work: Callable[[Database], Awaitable[T]]) -> Callable[[Database], Awaitable[tuple[T, int]]]:
-    """The same, and how many workers serve after it."""
-
-    async def both(database: Database) -> tuple[T, int]:
-        return await work(database), await RunProgressRepository(database).serving_workers()
-
-    return both
-
-
-def _trigger(database: Database, settings: Settings, market: MarketName) -> Trigger:
-    return Trigger(database, market, at_most=settings.max_concurrent_runs, clock=SystemClock())
-
-
-@contextmanager
-def _named(run_id: UUID) -> Iterator[None]:
-    try:
-        yield
-    except RunNotFoundError:
-        raise no_such_run(run_id) from None

@@ -9,13 +9,11 @@ from uuid import UUID
 
 import typer
 
+from walltrack.cli_desk import with_desk
 from walltrack.cli_options import AsJson
-from walltrack.cli_running import print_json, with_database
-from walltrack.cli_runs import read_run
+from walltrack.cli_running import print_json
 from walltrack.cli_tables import Screen, counted, shown
-from walltrack.data.supabase.client import Database
-from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
-from walltrack.discovery.run_diff import RunDiff, RunResult, TokenDifference, WalletDifference, diff_runs
+from walltrack.discovery.run_diff import RunDiff, TokenDifference, WalletDifference
 
 
 def runs_diff(
@@ -25,16 +23,7 @@ def runs_diff(
 ) -> None:
     """What run B has otherwise than run A, and why: parameters, data or code version."""
 
-    async def read(database: Database) -> RunDiff:
-        results = []
-        for run_id in (a, b):
-            found = await read_run(database, run_id)
-            refusals = await RunListingRepository(database).get_refusals(run_id)
-            reasons = {refusal.mint: refusal.reason for refusal in refusals}
-            results.append(RunResult(found.run, found.tokens, found.wallets, reasons))
-        return diff_runs(*results)
-
-    found = with_database(read)
+    found = with_desk(lambda desk: desk.diff(a, b))
     if json:
         print_json({"a": str(a), "b": str(b)} | asdict(found))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import typer
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
+from walltrack.cli_server import require_here
 from walltrack.config.settings import Settings, load_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import (
@@ -21,6 +22,7 @@ from walltrack.data.supabase.migrate import (
     require_current_schema,
 )
 from walltrack.discovery.errors import BadInputError, WallTrackError
+from walltrack.discovery.schedule import InvalidConfigError
 from walltrack.services.files.export import as_json
 
 FAILED: Final = 1
@@ -39,6 +41,10 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             tell("Interrupted. A run that had begun is recorded as cancelled, with what it had found.")
             raise typer.Exit(INTERRUPTED) from None
+        except InvalidConfigError as error:
+            for problem in error.problems:
+                tell(str(problem))
+            raise typer.Exit(WRONG_USAGE) from None
         except WallTrackError as error:
             tell(str(error))
             raise typer.Exit(WRONG_USAGE if isinstance(error, BadInputError) else FAILED) from None
@@ -47,9 +53,10 @@ class Commands(TyperGroup):
 def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
     """Do something with the database, its tables brought up to date where it is our own.
 
-    Ctrl-C, and SIGTERM like it, cancel the work, which then records its end.
+    Ends as `interruptible`. Raises BadInputError where the command was asked to work on a server.
     """
     settings = load_settings()
+    require_here(settings)
 
     async def connected() -> T:
         async with Database(settings) as database:
@@ -58,14 +65,20 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
             await require_current_schema(database)
             return await work(database)
 
-    async def interruptible() -> T:
+    return interruptible(connected())
+
+
+def interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """Do the work. Ctrl-C, and SIGTERM like it, cancel it, so that it records its end; then KeyboardInterrupt."""
+
+    async def watched() -> T:
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await connected()
+        return await work
 
     try:
-        return asyncio.run(interruptible())
+        return asyncio.run(watched())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from walltrack.cli_desk import with_desk
 from walltrack.cli_filters import (
     ActiveWithinDays,
     MinClosed,
@@ -20,28 +20,15 @@ from walltrack.cli_filters import (
     filters_of,
 )
 from walltrack.cli_options import AllWallets, AsJson, Cursor, Export, Limit, utc
-from walltrack.cli_records import WALLET_COLUMNS, Standings, run_details, run_record, wallet_record
-from walltrack.cli_running import print_json, with_database
+from walltrack.cli_records import NOT_TOLD, WALLET_COLUMNS, run_details, run_record, wallet_record
+from walltrack.cli_running import print_json
 from walltrack.cli_tables import Screen
 from walltrack.cli_wallet_tables import found_wallets, left_out, not_excluded, ranked, standings_summary
-from walltrack.data.supabase.client import Database
-from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
-from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
-from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
-from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository
-from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
+from walltrack.contract import RunView
+from walltrack.desk.desk import Desk, RunFindings
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.models import (
-    DiscoveryRun,
-    DiscoveryRunWallet,
-    DiscoveryStats,
-    RunStatus,
-    RunToken,
-    WalletFilters,
-)
-from walltrack.discovery.run_progress import ProviderUsage
+from walltrack.discovery.models import RunStatus, WalletFilters
 from walltrack.discovery.wallet_models import WalletStatus
-from walltrack.scheduler.tasks.discovery_task import SystemClock
 from walltrack.services.files.export import exporter
 
 runs_app = typer.Typer(help="Runs and what they found.", no_args_is_help=True)
@@ -58,12 +45,11 @@ def runs_list(
 ) -> None:
     """Runs, newest first."""
 
-    async def page(database: Database) -> Any:
-        return await DiscoveryRepository(database).get_runs(
-            start_date=utc(since), end_date=utc(until), statuses=status or (), limit=limit, cursor=cursor
+    found = with_desk(
+        lambda desk: desk.runs(
+            since=utc(since), until=utc(until), statuses=status or (), limit=limit, cursor=cursor
         )
-
-    found = with_database(page)
+    )
     if json:
         runs = [run_record(run) for run in found.runs]
         print_json({"runs": runs, "total": found.total, "next_cursor": found.next_cursor})
@@ -98,27 +84,29 @@ def runs_show(
         min_closed=min_closed,
         status=status,
     )
-    chosen = filters if filters != filters_of() else None
+    views: list[WalletFilters] = []
+    if filters != filters_of():
+        views.append(filters)
+        if all_wallets and not filters.statuses:
+            views.append(replace(filters, statuses=(WalletStatus.EXCLUDED,)))
 
-    async def read(database: Database) -> Any:
-        found = await read_run(database, run_id)
-        if chosen is not None:
-            found = replace(found, wallets=await _chosen(database, found, chosen, all_wallets=all_wallets))
-        return found, await RunListingRepository(database).get_refusals(run_id)
+    async def read(desk: Desk) -> RunFound:
+        return RunFound(await desk.run(run_id), await desk.run_findings(run_id, views))
 
-    found, refusals = with_database(read)
+    found = with_desk(read)
+    if found.findings is None and (views or write is not None):
+        raise BadInputError(f"filters and --export: {NOT_TOLD}")
     if write is not None:
-        write([wallet_record(wallet, found.standings) for wallet in found.wallets])
+        write(found.wallet_records())
     if json:
-        details = run_details(found.run, found.tokens, found.wallets, found.standings)
-        print_json(details | {"left_out": refusals, "usage": found.usage})
+        print_json(found.record() | {"left_out": found.view.refusals, "usage": found.view.usage})
     else:
         screen = Screen()
-        screen.run(found.run, found.tokens, found.usage)
-        screen.usage(found.usage)
-        screen.tokens(found.tokens)
-        screen.refusals(refusals)
-        show_wallets(screen, found, all_wallets=all_wallets or chosen is not None, hint="--all shows them")
+        screen.run(found.view.run, found.view.tokens, found.view.usage)
+        screen.usage(found.view.usage)
+        screen.tokens(found.view.tokens)
+        screen.refusals(found.view.refusals)
+        show_wallets(screen, found, all_wallets=all_wallets or bool(views), hint="--all shows them")
 
 
 @runs_app.command("stats")
@@ -129,11 +117,7 @@ def runs_stats(
 ) -> None:
     """Figures over all runs, and week over week (ISO weeks, UTC)."""
 
-    async def read(database: Database) -> DiscoveryStats:
-        now = SystemClock().now()
-        return await DiscoveryRepository(database).get_stats(utc(since), utc(until), now=now)
-
-    stats = with_database(read)
+    stats = with_desk(lambda desk: desk.stats(utc(since), utc(until)))
     if json:
         print_json(stats.model_dump())
     else:
@@ -142,52 +126,31 @@ def runs_stats(
 
 @dataclass(frozen=True, slots=True)
 class RunFound:
-    """A run with all that it found and used. `standings` are what is known of its wallets today."""
+    """A run with all that it found; `findings` are None where a server does not tell them."""
 
-    run: DiscoveryRun
-    tokens: Sequence[RunToken]
-    wallets: Sequence[DiscoveryRunWallet]
-    standings: Standings
-    usage: Sequence[ProviderUsage]
+    view: RunView
+    findings: RunFindings | None
 
+    def record(self) -> dict[str, Any]:
+        """The run with its tokens and wallets; the wallets are None where they are not known."""
+        found = self.findings
+        wallets, standings = ([], {}) if found is None else (found.wallets, found.standings)
+        details = run_details(self.view.run, self.view.tokens, wallets, standings)
+        return details if found is not None else details | {"wallets": None}
 
-async def read_run(database: Database, run_id: UUID) -> RunFound:
-    """A run as it is stored. Raises BadInputError where there is none of this id."""
-    runs = DiscoveryRepository(database)
-    run = await runs.get_run(run_id)
-    if run is None:
-        raise no_such_run(run_id)
-    return RunFound(
-        run,
-        await RunTokenRepository(database).get_run_tokens(run_id),
-        await runs.get_run_wallets(run_id),
-        await RunStandingRepository(database).known_now(run_id),
-        await ProviderRepository(database).usage_of_run(run_id),
-    )
-
-
-def no_such_run(run_id: UUID) -> BadInputError:
-    """That a run is not there, and where to look."""
-    return BadInputError(f"there is no run {run_id}; `walltrack runs list` has them")
+    def wallet_records(self) -> list[dict[str, Any]]:
+        """The findings, as exports have them."""
+        found = self.findings
+        return [] if found is None else [wallet_record(one, found.standings) for one in found.wallets]
 
 
 def show_wallets(screen: Screen, found: RunFound, *, all_wallets: bool, hint: str) -> None:
     """The table of a run's wallets, the best first; excluded ones only where all are asked for."""
-    kept = found.wallets if all_wallets else not_excluded(found.wallets, found.standings)
-    found_wallets(screen, ranked(kept, found.standings), found.standings)
-    standings_summary(screen, found.wallets, found.standings)
-    left_out(screen, len(found.wallets) - len(kept), hint)
-
-
-async def _chosen(
-    database: Database, found: RunFound, filters: WalletFilters, *, all_wallets: bool
-) -> list[DiscoveryRunWallet]:
-    """The run's findings that pass the filters, in the order in which the run shows them."""
-    views = [filters]
-    if all_wallets and not filters.statuses:
-        views.append(replace(filters, statuses=(WalletStatus.EXCLUDED,)))
-    runs, now = DiscoveryRepository(database), SystemClock().now()
-    passing = {
-        wallet.id for view in views for wallet in await runs.get_run_wallets(found.run.id, view, now=now)
-    }
-    return [wallet for wallet in found.wallets if wallet.id in passing]
+    if found.findings is None:
+        screen.say(f"Its wallets: {NOT_TOLD}")
+        return
+    wallets, standings = found.findings.wallets, found.findings.standings
+    kept = wallets if all_wallets else not_excluded(wallets, standings)
+    found_wallets(screen, ranked(kept, standings), standings)
+    standings_summary(screen, wallets, standings)
+    left_out(screen, len(wallets) - len(kept), hint)

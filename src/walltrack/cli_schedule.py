@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
-from uuid import UUID
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
+from walltrack.cli_desk import with_desk
 from walltrack.cli_options import (
     AsJson,
     Cursor,
@@ -25,28 +24,14 @@ from walltrack.cli_options import (
     MinProfitPct,
     MinVolumeUsd,
     ProfileImmediately,
+    given_parameters,
 )
-from walltrack.cli_running import WRONG_USAGE, print_json, tell, with_database
+from walltrack.cli_running import print_json
 from walltrack.cli_tables import Screen, moment, shown
-from walltrack.config.settings import load_settings
-from walltrack.data.supabase.client import Connection, Database
-from walltrack.data.supabase.repositories.schedule_repo import ScheduleRepository
+from walltrack.contract import ConfigPreview, ConfigView
+from walltrack.desk.desk import Desk
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.models import DiscoveryRunParams, TriggerType
-from walltrack.discovery.schedule import (
-    InvalidConfigError,
-    Schedule,
-    SchedulePreview,
-    SchedulerConfig,
-    starts_at,
-)
-from walltrack.discovery.schedule_records import ConfigChangePage, Tick, TickPage
-from walltrack.scheduler.discovery_scheduler import DiscoveryScheduler
-from walltrack.scheduler.tasks.discovery_task import SystemClock
-
-SAVED_BY: Final = "command line"
-
-T = TypeVar("T")
+from walltrack.discovery.schedule_records import Tick
 
 Hours = Annotated[
     int | None, typer.Option(help="A run every so many hours, 1 to 168; takes a cron expression away.")
@@ -66,10 +51,10 @@ schedule_app = typer.Typer(help="When runs start by themselves.", no_args_is_hel
 def schedule_show(json: AsJson = False) -> None:
     """When runs start by themselves, and how the last one ended."""
 
-    async def read(scheduler: DiscoveryScheduler) -> Shown:
-        return await scheduler.load_config(), await scheduler.preview()
+    async def read(desk: Desk) -> Shown:
+        return await desk.config(), await desk.preview({})
 
-    _show(_with_scheduler(read), json=json)
+    _show(with_desk(read), json=json)
 
 
 @schedule_app.command("set")
@@ -94,29 +79,12 @@ def schedule_set(
     json: AsJson = False,
 ) -> None:
     """Change when runs start, and the parameters they start with. In force at once in every process that serves."""
-    options = locals()
-    given = {name: options[name] for name in DiscoveryRunParams.model_fields if options[name] is not None}
-    if no_max_credits:
-        if "max_credits" in given:
-            raise BadInputError("--no-max-credits: leave it out, or --max-credits")
-        given["max_credits"] = None
-    if not given and hours is None and cron is None and timezone is None and jitter is None:
+    given = given_parameters(locals(), no_max_credits=no_max_credits)
+    changes = _frequency_given(hours, cron, timezone, jitter) | ({"params": given} if given else {})
+    if not changes:
         raise BadInputError("nothing to set was given; `walltrack schedule set --help` lists what there is")
 
-    async def save(scheduler: DiscoveryScheduler) -> Shown:
-        old = await scheduler.load_config()
-        saved = await scheduler.save_config(
-            schedule_hours=hours,
-            schedule_cron=cron,
-            schedule_timezone=timezone,
-            jitter_seconds=jitter,
-            # Checked with all the rest, so that everything that is wrong is said at once.
-            params=old.params.model_copy(update=given) if given else None,
-            updated_by=SAVED_BY,
-        )
-        return saved, await scheduler.preview()
-
-    _show(_with_scheduler(save), json=json)
+    _save(changes, json=json)
 
 
 @schedule_app.command("pause")
@@ -126,24 +94,14 @@ def schedule_pause(
 ) -> None:
     """Start no more runs until `schedule enable`. A run that runs goes on."""
 
-    async def pause(scheduler: DiscoveryScheduler) -> Shown:
-        await scheduler.load_config()
-        saved = await scheduler.save_config(enabled=False, paused_note=note, updated_by=SAVED_BY)
-        return saved, await scheduler.preview()
-
-    _show(_with_scheduler(pause), json=json)
+    _save({"enabled": False, "note": note}, json=json)
 
 
 @schedule_app.command("enable")
 def schedule_enable(json: AsJson = False) -> None:
     """Start runs by the schedule again: at once where the last one is longer ago than the interval."""
 
-    async def enable(scheduler: DiscoveryScheduler) -> Shown:
-        await scheduler.load_config()
-        saved = await scheduler.save_config(enabled=True, paused_note="", updated_by=SAVED_BY)
-        return saved, await scheduler.preview()
-
-    _show(_with_scheduler(enable), json=json)
+    _save({"enabled": True, "note": ""}, json=json)
 
 
 @schedule_app.command("preview")
@@ -160,18 +118,14 @@ def schedule_preview(
 ) -> None:
     """When the next runs would start, also after a change. Saves nothing."""
 
-    async def look(scheduler: DiscoveryScheduler) -> Shown:
-        config = await scheduler.load_config()
-        return config, await scheduler.preview(
-            enabled,
-            hours,
-            schedule_cron=cron,
-            schedule_timezone=timezone,
-            jitter_seconds=jitter,
-            count=count,
-        )
+    changes = _frequency_given(hours, cron, timezone, jitter)
+    if enabled is not None:
+        changes["enabled"] = enabled
 
-    config, preview = _with_scheduler(look)
+    async def look(desk: Desk) -> Shown:
+        return await desk.config(), await desk.preview(changes, count=count)
+
+    config, preview = with_desk(look)
     if json:
         print_json({"at_once": preview.at_once, "times": preview.times})
         return
@@ -179,7 +133,7 @@ def schedule_preview(
     if preview.at_once:
         screen.say("A run starts at once.")
     for time in preview.times:
-        screen.say(_local(time, timezone or config.schedule.timezone))
+        screen.say(_local(time, timezone or config.schedule_timezone))
     if not preview.times:
         screen.say("No run starts by itself: the schedule is paused.")
 
@@ -188,10 +142,7 @@ def schedule_preview(
 def schedule_history(limit: Limit = 50, cursor: Cursor = None, json: AsJson = False) -> None:
     """Who changed what of the schedule and its parameters, newest first."""
 
-    async def read(database: Database) -> ConfigChangePage:
-        return await ScheduleRepository(database).get_changes(limit=limit, cursor=cursor)
-
-    page = with_database(read)
+    page = with_desk(lambda desk: desk.config_changes(limit=limit, cursor=cursor))
     if json:
         print_json({"changes": page.changes, "next_cursor": page.next_cursor})
         return
@@ -217,10 +168,7 @@ def schedule_history(limit: Limit = 50, cursor: Cursor = None, json: AsJson = Fa
 def schedule_ticks(limit: Limit = 50, cursor: Cursor = None, json: AsJson = False) -> None:
     """What became of every due time, newest first: its run, or why there was none."""
 
-    async def read(database: Database) -> TickPage:
-        return await ScheduleRepository(database).get_ticks(limit=limit, cursor=cursor)
-
-    page = with_database(read)
+    page = with_desk(lambda desk: desk.ticks(limit=limit, cursor=cursor))
     if json:
         print_json({"ticks": page.ticks, "next_cursor": page.next_cursor})
         return
@@ -243,46 +191,27 @@ def schedule_ticks(limit: Limit = 50, cursor: Cursor = None, json: AsJson = Fals
     _say_more(screen, len(page.ticks), "due times", page.next_cursor)
 
 
-Shown = tuple[SchedulerConfig, SchedulePreview]
+Shown = tuple[ConfigView, ConfigPreview]
 
 
-class _StartsNothing:
-    """The trigger of a command that only reads and saves the schedule."""
+def _save(changes: Mapping[str, Any], *, json: bool) -> None:
+    async def save(desk: Desk) -> Shown:
+        saved = await desk.save_config(changes)
+        return saved, await desk.preview({})
 
-    async def create(
-        self,
-        connection: Connection,
-        params: DiscoveryRunParams,
-        trigger_type: TriggerType,
-        triggered_by: str | None,
-        *,
-        started_at: datetime,
-    ) -> UUID:
-        raise AssertionError("a scheduler that claims nothing starts no run")
-
-    async def created(self, run_id: UUID) -> None:
-        raise AssertionError("a scheduler that claims nothing starts no run")
+    _show(with_desk(save), json=json)
 
 
-def _with_scheduler(work: Callable[[DiscoveryScheduler], Awaitable[T]]) -> T:
-    async def connected(database: Database) -> T:
-        scheduler = DiscoveryScheduler(
-            database, settings=load_settings(), clock=SystemClock(), trigger=_StartsNothing(), claims=False
-        )
-        return await work(scheduler)
-
-    with _problems_line_by_line():
-        return with_database(connected)
-
-
-@contextmanager
-def _problems_line_by_line() -> Iterator[None]:
-    try:
-        yield
-    except InvalidConfigError as error:
-        for problem in error.problems:
-            tell(str(problem))
-        raise typer.Exit(WRONG_USAGE) from None
+def _frequency_given(
+    hours: int | None, cron: str | None, timezone: str | None, jitter: int | None
+) -> dict[str, Any]:
+    given = {
+        "schedule_hours": hours,
+        "schedule_cron": cron,
+        "schedule_timezone": timezone,
+        "jitter_seconds": jitter,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _show(found: Shown, *, json: bool) -> None:
@@ -290,10 +219,9 @@ def _show(found: Shown, *, json: bool) -> None:
     if json:
         print_json({"schedule": _record(config, preview)})
         return
-    schedule = config.schedule
     rows = [
-        ("enabled", "yes" if schedule.enabled else "no, paused"),
-        ("runs", _frequency(schedule)),
+        ("enabled", "yes" if config.enabled else "no, paused"),
+        ("runs", _frequency(config)),
         ("next run", _next_run(config, preview)),
         ("last run", _last_run(config)),
         ("parameters", ", ".join(f"{k} {shown(v)}" for k, v in config.params.model_dump().items())),
@@ -309,20 +237,19 @@ def _show(found: Shown, *, json: bool) -> None:
     if preview.times:
         screen.say("The next runs:")
         for time in preview.times:
-            screen.say(f"  {_local(time, schedule.timezone)}")
+            screen.say(f"  {_local(time, config.schedule_timezone)}")
 
 
-def _record(config: SchedulerConfig, preview: SchedulePreview) -> dict[str, Any]:
-    schedule = config.schedule
+def _record(config: ConfigView, preview: ConfigPreview) -> dict[str, Any]:
     return {
-        "enabled": schedule.enabled,
-        "schedule_hours": schedule.hours,
-        "schedule_cron": schedule.cron,
-        "schedule_timezone": schedule.timezone,
-        "jitter_seconds": schedule.jitter_seconds,
+        "enabled": config.enabled,
+        "schedule_hours": config.schedule_hours,
+        "schedule_cron": config.schedule_cron,
+        "schedule_timezone": config.schedule_timezone,
+        "jitter_seconds": config.jitter_seconds,
         "paused_note": config.note,
         "parameters": config.params.model_dump(),
-        "next_run_at": None if config.next_run_at is None else starts_at(schedule, config.next_run_at),
+        "next_run_at": config.next_run_at,
         "next_times": preview.times,
         "last_run_at": config.last_run_at,
         "last_run_id": config.last_run_id,
@@ -333,22 +260,23 @@ def _record(config: SchedulerConfig, preview: SchedulePreview) -> dict[str, Any]
     }
 
 
-def _frequency(schedule: Schedule) -> str:
-    often = f'"{schedule.cron}" in {schedule.timezone}' if schedule.cron else f"every {schedule.hours} h"
-    return often + (f", up to {schedule.jitter_seconds} s later" if schedule.jitter_seconds else "")
+def _frequency(config: ConfigView) -> str:
+    cron, hours = config.schedule_cron, config.schedule_hours
+    often = f'"{cron}" in {config.schedule_timezone}' if cron else f"every {hours} h"
+    return often + (f", up to {config.jitter_seconds} s later" if config.jitter_seconds else "")
 
 
-def _next_run(config: SchedulerConfig, preview: SchedulePreview) -> str:
-    if not config.schedule.enabled:
+def _next_run(config: ConfigView, preview: ConfigPreview) -> str:
+    if not config.enabled:
         return "none"
     if config.next_run_at is None:
         return "set as soon as `walltrack serve` keeps the schedule"
     if preview.at_once:
         return "now, where `walltrack serve` keeps the schedule"
-    return moment(starts_at(config.schedule, config.next_run_at))
+    return moment(config.next_run_at)
 
 
-def _last_run(config: SchedulerConfig) -> str:
+def _last_run(config: ConfigView) -> str:
     if config.last_run_at is None:
         return "none"
     result = config.last_result.value if config.last_result else "its record is gone"

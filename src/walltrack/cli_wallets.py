@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from walltrack.cli_desk import with_desk
 from walltrack.cli_filters import (
     ActiveWithinDays,
     Demo,
@@ -35,8 +36,9 @@ from walltrack.cli_options import (
     params_of,
 )
 from walltrack.cli_progress import bars
-from walltrack.cli_records import LISTED_COLUMNS, listed_record, wallet_record
+from walltrack.cli_records import LISTED_COLUMNS, NOT_TOLD, listed_record, wallet_record
 from walltrack.cli_running import print_json, with_database
+from walltrack.cli_server import HereOnly
 from walltrack.cli_tables import Screen, counted
 from walltrack.cli_wallet_tables import (
     findings_of_one,
@@ -46,12 +48,12 @@ from walltrack.cli_wallet_tables import (
     wallet_head,
     wallet_list,
 )
+from walltrack.contract import LARGEST_PAGE
 from walltrack.data.supabase.client import Database
-from walltrack.data.supabase.repositories.address_list_repo import AddressListRepository
 from walltrack.data.supabase.repositories.profile_repo import ProfileRepository
-from walltrack.data.supabase.repositories.rows import LARGEST_PAGE
 from walltrack.data.supabase.repositories.run_standing_repo import Standing
 from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
+from walltrack.desk.desk import Desk
 from walltrack.discovery.early_buyers import explain
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import (
@@ -106,16 +108,15 @@ def wallets_list(
         sort=sort,
     )
 
-    async def read(database: Database) -> tuple[WalletPage, int, list[WalletRecord]]:
-        repo, now = WalletRepository(database), SystemClock().now()
-        page = await repo.get_wallets(filters, limit=limit, cursor=cursor, now=now)
+    async def read(desk: Desk) -> tuple[WalletPage, int, list[WalletRecord]]:
+        page = await desk.wallets(filters, limit=limit, cursor=cursor)
         excluded = 0
         if not filters.statuses:
             hidden = replace(filters, statuses=(WalletStatus.EXCLUDED,))
-            excluded = (await repo.get_wallets(hidden, limit=1, now=now)).total
-        return page, excluded, await _all_wallets(repo, filters) if write is not None else []
+            excluded = (await desk.wallets(hidden, limit=1)).total
+        return page, excluded, await _all_wallets(desk, filters) if write is not None else []
 
-    page, excluded, everything = with_database(read)
+    page, excluded, everything = with_desk(read)
     if write is not None:
         write([listed_record(wallet) for wallet in everything])
     if json:
@@ -131,15 +132,11 @@ def wallets_list(
 def wallets_show(address: str, json: AsJson = False) -> None:
     """One wallet: score with its parts, profile, flags with their evidence, every run and token that found it."""
 
-    async def read(database: Database) -> Any:
-        wallet = await WalletRepository(database).get_wallet(address)
-        if wallet is None:
-            raise BadInputError(f"no run has found a wallet {address}")
-        found = await WalletRepository(database).get_wallet_findings(address)
-        profiles = await ProfileRepository(database).profiles_of(address)
-        return wallet, found, profiles, await AddressListRepository(database).of(address)
+    async def read(desk: Desk) -> _Known:
+        view = await desk.wallet(address)
+        return _Known(view.wallet, await desk.wallet_findings(address), view.profiles, view.lists)
 
-    known = _Known(*with_database(read))
+    known = with_desk(read)
     if json:
         print_json(known.record())
         return
@@ -148,11 +145,14 @@ def wallets_show(address: str, json: AsJson = False) -> None:
     for newest in known.profiles[:1]:
         profile_details(screen, newest)
     flag_evidence(screen, known.flags)
-    findings_of_one(screen, known.found)
+    if known.found is None:
+        screen.say(f"Its findings: {NOT_TOLD}")
+    else:
+        findings_of_one(screen, known.found)
     profile_history(screen, known.profiles)
 
 
-@wallets_app.command("why")
+@wallets_app.command("why", cls=HereOnly)
 def wallets_why(
     address: str,
     tapes: Tapes,
@@ -182,7 +182,7 @@ def wallets_why(
         Screen().rows(("token", "verdict", "why"), rows)
 
 
-@wallets_app.command("export-terminal")
+@wallets_app.command("export-terminal", cls=HereOnly)
 def wallets_export_terminal(
     file: Annotated[Path, typer.Argument(help="Where to write: .csv, .txt or .json.")],
     terminal: Annotated[
@@ -229,10 +229,10 @@ def wallets_export_terminal(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """All that is known of a wallet. `profiles` are the newest first."""
+    """All that is known of a wallet. `profiles` are the newest first; `found` is None where a server does not tell."""
 
     wallet: WalletRecord
-    found: Sequence[DiscoveryRunWallet]
+    found: Sequence[DiscoveryRunWallet] | None
     profiles: Sequence[StoredProfile]
     listed: Sequence[ListedAddress]
 
@@ -240,7 +240,7 @@ class _Known:
     def flags(self) -> list[FlagEvidence]:
         """The evidence of the newest profile, and that of findings on tokens that it does not speak of."""
         newest = [one for profile in self.profiles[:1] for one in profile.flags]
-        older = [one for wallet in self.found if wallet.found for one in wallet.found.evidence]
+        older = [one for wallet in self.found or () if wallet.found for one in wallet.found.evidence]
         by_place: dict[tuple[str, str | None], FlagEvidence] = {}
         for one in (*newest, *older):
             by_place.setdefault((one.flag, one.mint), one)
@@ -253,7 +253,9 @@ class _Known:
         }
         return {
             "wallet": self.wallet,
-            "found": [{"run_id": str(w.run_id), **wallet_record(w, standing)} for w in self.found],
+            "found": None
+            if self.found is None
+            else [{"run_id": str(w.run_id), **wallet_record(w, standing)} for w in self.found],
             "profile": newest.profile if newest else None,
             "score": newest.score if newest else None,
             "flags": self.flags,
@@ -269,12 +271,12 @@ def _labelled(wallet: WalletRecord, stored: StoredProfile | None) -> TerminalWal
     return TerminalWallet(wallet.address, f"WT {demo}{wallet.score:.2f}{won}")
 
 
-async def _all_wallets(repo: WalletRepository, filters: WalletFilters) -> list[WalletRecord]:
+async def _all_wallets(desk: Desk, filters: WalletFilters) -> list[WalletRecord]:
     """Every wallet that the filters let through, each once."""
     wallets: dict[str, WalletRecord] = {}
-    cursor, now = None, SystemClock().now()
+    cursor: str | None = None
     while True:
-        page = await repo.get_wallets(filters, limit=LARGEST_PAGE, cursor=cursor, now=now)
+        page = await desk.wallets(filters, limit=LARGEST_PAGE, cursor=cursor)
         wallets |= {wallet.address: wallet for wallet in page.wallets}
         cursor = page.next_cursor
         if cursor is None:

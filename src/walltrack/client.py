@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import cache
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -36,6 +37,7 @@ from walltrack.contract import (
     PumpsView,
     PumpView,
     RunFunnel,
+    RunResumed,
     RunsPage,
     RunStarted,
     RunTokens,
@@ -46,6 +48,7 @@ from walltrack.contract import (
 )
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.models import (
+    DayFigures,
     DiscoveryRun,
     DiscoveryRunParams,
     DiscoveryStats,
@@ -60,6 +63,7 @@ from walltrack.discovery.models import (
     WalletOrder,
     WalletPage,
     WalletRecord,
+    WeekFigures,
 )
 from walltrack.discovery.run_diff import RunDiff
 from walltrack.discovery.run_progress import ProviderUsage, RunEvent, RunProgress
@@ -71,6 +75,7 @@ __all__ = [
     "ConfigPreview",
     "ConfigView",
     "CostForecast",
+    "DayFigures",
     "DetailedHealth",
     "DiscoveryRun",
     "DiscoveryRunParams",
@@ -112,6 +117,7 @@ __all__ = [
     "WalletRecord",
     "WalletStatus",
     "WalletView",
+    "WeekFigures",
     "filter_query",
 ]
 
@@ -269,9 +275,9 @@ class WallTrackClient:
             f"{BASE_PATH}/runs/{run_id}/again", {**(params or {}), "fresh": fresh}, idempotency_key
         )
 
-    async def resume_run(self, run_id: UUID) -> RunStarted:
+    async def resume_run(self, run_id: UUID) -> RunResumed:
         """Let an ended run go on with what failed or was cancelled of it."""
-        return await self._send("POST", f"{BASE_PATH}/runs/{run_id}/resume", RunStarted)
+        return await self._send("POST", f"{BASE_PATH}/runs/{run_id}/resume", RunResumed)
 
     async def cancel_run(self, run_id: UUID, reason: str | None = None) -> DiscoveryRun:
         """End a running run, with what it has found."""
@@ -340,7 +346,7 @@ class WallTrackClient:
 
     async def wallet(self, address: str) -> WalletView:
         """All that is known of a wallet."""
-        return await self._get(f"{WALLETS}/{address}", WalletView)
+        return await self._get(f"{WALLETS}/{quote(address, safe='')}", WalletView)
 
     async def health(self) -> DetailedHealth:
         """How every part is; also where a part of it failed."""

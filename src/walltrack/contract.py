@@ -5,6 +5,7 @@ Amounts in SOL, scores and percentages that are exact travel as JSON strings; ti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -23,6 +24,7 @@ from walltrack.discovery.models import (
     TriggerType,
     WalletRecord,
 )
+from walltrack.discovery.pumps import Pumps
 from walltrack.discovery.run_progress import ProviderUsage, RunProgress
 from walltrack.discovery.schedule import (
     LONGEST_HOURS,
@@ -118,6 +120,12 @@ class RunStarted(BaseModel):
     status: RunStatus
     run: DiscoveryRun
     workers: int
+
+
+class RunResumed(RunStarted):
+    """A run that goes on, and its tokens that are measured once more; none: it begins with listing them."""
+
+    tokens: list[str]
 
 
 class RunsPage(BaseModel):
@@ -272,6 +280,37 @@ class PumpsView(BaseModel):
     pumped: list[PumpView]
     refused: list[TokenRefusal]
     warnings: list[str]
+
+    @classmethod
+    def of(
+        cls, pumps: Pumps, warnings: Sequence[str], as_of: datetime, *, source: str, demo: bool
+    ) -> PumpsView:
+        """What the markets listed, as it is shown."""
+        return cls(
+            as_of=as_of,
+            source=source,
+            demo=demo,
+            pumped=[
+                PumpView(
+                    mint=token.mint,
+                    symbol=token.symbol,
+                    launched_at=token.launched_at,
+                    price_change_24h_pct=token.price_change_24h_pct,
+                    rise_to_peak_pct=token.rise_to_peak_pct,
+                    volume_24h_usd=token.volume_24h_usd,
+                    liquidity_usd=token.liquidity_usd,
+                    transactions_24h=token.transactions_24h,
+                    pools=list(token.pools),
+                    providers=list(token.providers),
+                )
+                for token in pumps.pumped
+            ],
+            refused=[
+                TokenRefusal(mint=token.mint, name=token.symbol, reason=str(token.reason))
+                for token in pumps.refused
+            ],
+            warnings=list(warnings),
+        )
 
 
 class SolPriceView(BaseModel):

@@ -32,6 +32,7 @@ from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunParams,
     QualifiedWallet,
+    ReadingCost,
     RunStatus,
     TokenStatus,
     TriggerType,
@@ -116,7 +117,7 @@ def test_a_run_comes_back_with_all_it_was_given(in_database: InDatabase) -> None
         completed = await repo.complete_run(
             run.id, completed_at=LATER, errors=["bad \x00 text \ud800"], warnings=["9 rows refused"]
         )
-        assert await repo.get_run(run.id) == completed
+        assert await repo.get_run(run.id) == completed.model_copy(update={"used": ReadingCost(0, 0)})
         assert completed == run.model_copy(
             update={
                 "status": RunStatus.COMPLETED,

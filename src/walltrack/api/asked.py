@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 
 from walltrack.api.problems import ProblemError
 from walltrack.contract import LARGEST_PAGE, FieldError
-from walltrack.data.supabase.repositories.rows import DEEPEST_ROW
+from walltrack.data.supabase.repositories.run_pages import LARGEST_OFFSET
 
 LONGEST_CURSOR: Final = 500
 
@@ -76,7 +76,7 @@ class PageAsked:
 
 def page(
     page: Annotated[
-        int | None, Query(ge=1, description=f"Number of the page, down to row {DEEPEST_ROW:,}.")
+        int | None, Query(ge=1, description=f"Number of the page, down to row {LARGEST_OFFSET:,}.")
     ] = None,
     page_size: PageSize = 50,
     cursor: Cursor = None,
@@ -85,9 +85,10 @@ def page(
     if cursor is not None and page is not None:
         raise refused("page", "give a page or a cursor, not both")
     asked = PageAsked(None if cursor is not None else page or 1, page_size, cursor)
-    if asked.offset + page_size > DEEPEST_ROW:
+    if asked.offset + page_size > LARGEST_OFFSET:
         raise refused(
-            "page", f"pages end at row {DEEPEST_ROW:,}; go on with `cursor` (next_cursor of the page before)"
+            "page",
+            f"pages end at row {LARGEST_OFFSET:,}; go on with `cursor` (next_cursor of the page before)",
         )
     return asked
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
-from walltrack.api.context import ApiContext
 from walltrack.contract import (
     DetailedHealth,
     LastRun,
@@ -15,13 +14,15 @@ from walltrack.contract import (
     Readiness,
     SchedulerHealth,
 )
+from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import SchemaOutdatedError
 from walltrack.data.supabase.migrate import require_current_schema
 from walltrack.data.supabase.repositories.health_repo import HealthRepository, SystemState
 from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.schedule import SchedulerConfig, starts_at
-from walltrack.scheduler.trigger import CODE_VERSION
+from walltrack.scheduler.discovery_scheduler import DiscoveryScheduler
+from walltrack.scheduler.trigger import CODE_VERSION, MarketName
 
 OVERDUE: Final = timedelta(minutes=10)
 """A due time that nobody has decided for so long: no process keeps the schedule."""
@@ -30,7 +31,20 @@ _OK: Final = Part(status=PartState.OK)
 _UNKNOWN: Final = Part(status=PartState.FAILED, says="not known while the database does not answer")
 
 
-async def readiness(context: ApiContext) -> Readiness:
+class Parts(Protocol):
+    """What is looked at: the API's context, or what a command has open."""
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def scheduler(self) -> DiscoveryScheduler: ...
+
+    @property
+    def market(self) -> MarketName: ...
+
+
+async def readiness(context: Parts) -> Readiness:
     """Whether work can be taken: the database answers, has this version's tables, and a worker serves."""
     database, schema, workers = _OK, _OK, _UNKNOWN
     try:
@@ -51,7 +65,7 @@ async def readiness(context: ApiContext) -> Readiness:
     return Readiness(status=PartState.FAILED if failed else PartState.OK, failed=failed, **parts)
 
 
-async def detailed(context: ApiContext, *, to_known: bool) -> DetailedHealth:
+async def detailed(context: Parts, *, to_known: bool) -> DetailedHealth:
     """How every part is. Counts and the providers' names only for callers who are known."""
     state, config, database = None, None, _OK
     try:
@@ -129,7 +143,7 @@ def _last_run(state: SystemState | None) -> LastRun | None:
     )
 
 
-async def _providers(context: ApiContext, state: SystemState) -> list[ProviderHealth] | None:
+async def _providers(context: Parts, state: SystemState) -> list[ProviderHealth] | None:
     try:
         used = await ProviderRepository(context.database).usage_of_month(state.read_at)
     except WallTrackError:

@@ -66,8 +66,8 @@ async def _told(context: ApiContext, run_id: UUID, cursor: str | None) -> AsyncI
                     said_its_end = event.kind == "run" and event.details["status"] != RunStatus.RUNNING
                     yield _sent(event.kind, _event.dump_json(event), event.cursor)
                 cursor = events[-1].cursor
-            if (standing := _standing(progress)) != told:
-                told = standing
+            if progress.standing != told:
+                told = progress.standing
                 yield _sent("progress", _progress.dump_json(progress))
             if progress.status is not RunStatus.RUNNING and (said_its_end or heard.is_settled):
                 yield _sent("end", _progress.dump_json(progress))
@@ -112,19 +112,6 @@ class _Heard:
         async for payload in self._notices.listen():
             if payload in self._wanted:
                 self._event.set()
-
-
-def _standing(progress: RunProgress) -> tuple[object, ...]:
-    """What of a progress is not the passing of time."""
-    return (
-        progress.status,
-        progress.stage,
-        tuple(sorted(progress.tokens.items())),
-        progress.wallets,
-        progress.profiled,
-        progress.used,
-        progress.forecast,
-    )
 
 
 def _sent(kind: str, data: bytes, cursor: str | None = None) -> ServerSentEvent:

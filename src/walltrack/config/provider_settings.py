@@ -210,12 +210,7 @@ class ProviderSettings(BaseSettings):
     )
     @classmethod
     def _an_address_without_a_key(cls, value: str) -> str:
-        if value:
-            _check_url(value)
-            parts = urlsplit(value)
-            if parts.query or parts.fragment or "@" in parts.netloc:
-                raise ValueError("must have no user, query or fragment; a key has a setting of its own")
-        return value.rstrip("/")
+        return check_address(value) if value else value
 
     @field_validator("solana_rpc_url")
     @classmethod
@@ -231,6 +226,15 @@ def shown_secret(value: str) -> str:
     parts = urlsplit(value)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}" + (f"/{_MASK}" if parts.path.strip("/") or parts.query else "")
+
+
+def check_address(value: str) -> str:
+    """An address without a key, and without the slash at its end. Raises ValueError for what is none."""
+    _check_url(value)
+    parts = urlsplit(value)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must have no user, query or fragment; a key has a setting of its own")
+    return value.rstrip("/")
 
 
 def _check_url(value: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
@@ -71,6 +71,16 @@ class DiscoveryRunParams(BaseModel):
     max_credits: Count | None = Field(None, ge=0, description="most provider credits of a run")
 
 
+CHOOSING: Final = (
+    "min_price_change_pct",
+    "min_volume_usd",
+    "max_token_age_hours",
+    "max_tokens",
+    "min_liquidity_usd",
+)
+"""The parameters that choose tokens where a market lists them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadingCost:
     """What reading from providers costs: requests, and credits of the key's plan."""
@@ -83,7 +93,9 @@ class ReadingCost:
 
 
 class DiscoveryRun(BaseModel):
-    """One run as it is stored. Times are aware, in UTC."""
+    """One run as it is stored. Times are aware, in UTC. `used` is what it asked of providers up to now, over all its
+    processes; None where that was not looked up.
+    """
 
     id: UUID
     started_at: datetime
@@ -114,6 +126,7 @@ class DiscoveryRun(BaseModel):
     errors: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     forecast: ReadingCost | None = None
+    used: ReadingCost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,18 +242,36 @@ class RunToken:
     segments: Mapping[str, int] | None = None
 
 
-class WeekFigures(BaseModel):
-    """Figures of one ISO week (UTC), or of its part up to a moment."""
+class RunFigures(BaseModel):
+    """Figures of the runs that started from `starts_at` on and before `ends_at`, both in UTC.
 
-    week: str
+    Wallets discovered are those that no run had found before, wallets updated those found again. The success rate is
+    completed / (completed + failed), None while there is neither. `credits` are what these runs spent, whenever.
+    """
+
     starts_at: datetime
     ends_at: datetime
     total_runs: int = 0
     successful_runs: int = 0
     failed_runs: int = 0
+    cancelled_runs: int = 0
     wallets_discovered: int = 0
+    wallets_updated: int = 0
     success_rate: float | None = None
     avg_wallets_per_run: float | None = None
+    credits: int = 0
+
+
+class DayFigures(RunFigures):
+    """Figures of one day (UTC), or of the part of it that was asked for."""
+
+    day: date
+
+
+class WeekFigures(RunFigures):
+    """Figures of one ISO week (UTC), or of a part of it."""
+
+    week: str
 
 
 class WeekTrend(BaseModel):
@@ -258,18 +289,28 @@ class WeekTrend(BaseModel):
 class DiscoveryStats(BaseModel):
     """Figures over a period. Averages are over completed runs; the success rate is completed / (completed + failed),
     None while there is neither.
+
+    `daily` and `weekly` have every UTC day and ISO week of the period, the oldest first, those without a run as zeros;
+    the first and the last go only as far as the period does. `daily` is None where the period has more than 400 days,
+    `weekly` where it has more than 1,100 weeks. A period without a start begins with the day or week of the first run;
+    one without an end goes on to today or the last run, whichever is later.
     """
 
     total_runs: int = 0
     successful_runs: int = 0
     failed_runs: int = 0
+    cancelled_runs: int = 0
+    running_runs: int = 0
     success_rate: float | None = None
     total_wallets_discovered: int = 0
     total_wallets_updated: int = 0
     avg_wallets_per_run: float = 0.0
     avg_duration_seconds: float = 0.0
+    credits: int = 0
     last_run_at: datetime | None = None
     trend: WeekTrend | None = None
+    daily: list[DayFigures] | None = None
+    weekly: list[WeekFigures] | None = None
 
 
 @dataclass(frozen=True, slots=True)

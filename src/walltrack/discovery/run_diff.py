@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from walltrack.discovery.models import (
+    CHOOSING,
     DiscoveryRun,
     DiscoveryRunParams,
     DiscoveryRunWallet,
@@ -31,13 +32,6 @@ FIGURES: Final = tuple(
 SCORE: Final = "initial_score"
 
 _MEASURING: Final = ("early_window_minutes", "min_profit_pct", "include_launch_slot")
-_CHOOSING: Final = (
-    "min_price_change_pct",
-    "min_volume_usd",
-    "max_token_age_hours",
-    "max_tokens",
-    "min_liquidity_usd",
-)
 _OF_SCORES: Final = ("profile_immediately", "max_credits")
 
 NOT_TOLD: Final = "what the runs stored does not tell why"
@@ -169,10 +163,10 @@ class _Two:
         """Why a token of one run is not in the other."""
         refused = without.refusals.get(mint)
         if refused is not None:
-            return (f"left out: {refused}", *self._of_parameters(_CHOOSING))
+            return (f"left out: {refused}", *self._of_parameters(CHOOSING))
         if any(result.run.mints or result.run.again_of for result in (self._a, self._b)):
             return ("the tokens of one of the runs were named",)
-        return (*self._of_parameters(_CHOOSING), "the market listed other tokens at another time")
+        return (*self._of_parameters(CHOOSING), "the market listed other tokens at another time")
 
     def why_ended_otherwise(self, mint: str) -> tuple[str, ...]:
         """Why a token of both runs did not end alike."""

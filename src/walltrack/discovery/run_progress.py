@@ -38,6 +38,19 @@ class RunProgress:
         """Tokens that have not come to their end."""
         return self.tokens.get(TokenStatus.PENDING, 0) + self.tokens.get(TokenStatus.RUNNING, 0)
 
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """What of it is not the passing of time: who was told this need not be told it again."""
+        return (
+            self.status,
+            self.stage,
+            tuple(sorted(self.tokens.items())),
+            self.wallets,
+            self.profiled,
+            self.used,
+            self.forecast,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:

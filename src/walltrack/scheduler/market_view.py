@@ -15,7 +15,7 @@ from walltrack.data.supabase.repositories.provider_repo import ProviderRepositor
 from walltrack.data.supabase.repositories.sol_price_repo import SolPriceRepository
 from walltrack.data.supabase.repositories.tape_repo import TapeRepository
 from walltrack.discovery.clock import Clock
-from walltrack.discovery.models import DiscoveryRunParams, ReadingCost
+from walltrack.discovery.models import CHOOSING, DiscoveryRunParams, ReadingCost
 from walltrack.discovery.pumps import Pumps
 from walltrack.discovery.reading_plan import Tariff
 from walltrack.scheduler.live_source import chain_of, forecasts_of
@@ -30,13 +30,6 @@ from walltrack.services.wire import HttpBounds
 
 KEPT_SECONDS: Final = 60
 _QUESTIONS: Final = 32
-_CHOOSING: Final = (
-    "min_price_change_pct",
-    "min_volume_usd",
-    "max_token_age_hours",
-    "max_tokens",
-    "min_liquidity_usd",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ class MarketView:
     async def pumps(self, params: DiscoveryRunParams) -> PumpsSeen:
         """The tokens that pumped by these parameters, and the others with their reasons."""
         # The others choose no token, so they make no other question.
-        chosen = {name: getattr(params, name) for name in _CHOOSING}
+        chosen = {name: getattr(params, name) for name in CHOOSING}
         return await self._asked(DiscoveryRunParams(**chosen))
 
     async def sol_price(self) -> tuple[datetime, Decimal] | None:

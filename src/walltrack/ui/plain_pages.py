@@ -53,7 +53,7 @@ def waiting_page(api_url: str, why: str) -> HTMLResponse:
         f"{escape(api_url)} is not to be reached. This page looks again by itself.</p>"
         f'<p class="wt-hint">{escape(why)}</p>'
         '<p class="wt-hint">It is started with <code>walltrack serve</code>; '
-        "<code>WALLTRACK_API_URL</code> tells the dashboard where it is.</p>"
+        "<code>WALLTRACK_SERVER</code> tells the dashboard where it is.</p>"
     )
     refresh = '<meta http-equiv="refresh" content="2">'
     return HTMLResponse(_PAGE.format(title="Waiting for the API", head=refresh, body=body), 503)

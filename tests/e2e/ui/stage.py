@@ -201,7 +201,6 @@ def _stage(folder: Path, data: Path, serve: tuple[str, ...], settings: Mapping[s
     environment = kept | {
         "WALLTRACK_DATA_DIR": str(data),
         "WALLTRACK_API_PORT": str(api_port),
-        "WALLTRACK_API_URL": api_url,
         "WALLTRACK_DASHBOARD_PORT": str(port),
         "WALLTRACK_GECKOTERMINAL_REQUESTS_PER_MINUTE": "60000",
         "WALLTRACK_PROFILE_MAX_WALLETS": "10",
@@ -209,7 +208,12 @@ def _stage(folder: Path, data: Path, serve: tuple[str, ...], settings: Mapping[s
         **settings,
     }
     api = Process(serve, environment, f"{api_url}/health", folder / "api.log")
-    dashboard = Process(("dashboard",), environment, f"{url}/healthz", folder / "dashboard.log")
+    dashboard = Process(
+        ("dashboard",),
+        environment | {"WALLTRACK_SERVER": api_url},
+        f"{url}/healthz",
+        folder / "dashboard.log",
+    )
     stage = Stage(api_url, url, api, dashboard, data)
     try:
         stage.start()

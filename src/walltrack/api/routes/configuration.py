@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-import stamina
 from fastapi import APIRouter, Query, Response, Security
 
 from walltrack.api.asked import LONGEST_CURSOR, IfMatch, PageSize
@@ -19,18 +18,17 @@ from walltrack.contract import (
     PreviewRequest,
     Scope,
 )
-from walltrack.data.supabase.errors import ConfigChangedError
 from walltrack.data.supabase.repositories.schedule_repo import ScheduleRepository
 from walltrack.discovery.models import DiscoveryRunParams
 from walltrack.discovery.schedule import SchedulerConfig
 from walltrack.discovery.schedule_records import ConfigChangePage, TickPage
+from walltrack.scheduler.config_change import change_config
 from walltrack.services.faults import ProviderFault
 from walltrack.services.markets import NoMarketError
 
 router = APIRouter(prefix="/config", tags=["configuration"])
 reading = Security(authorized, scopes=[Scope.READ])
 
-_TRIES: Final = 5
 _SCHEDULE: Final = ("enabled", "schedule_hours", "schedule_cron", "schedule_timezone", "jitter_seconds")
 
 HistoryCursor = Annotated[
@@ -53,21 +51,13 @@ async def save_configuration(
     With `If-Match`, nothing is changed (412) where somebody else changed it since. What is out of bounds is refused,
     field by field, and nothing is changed.
     """
-    async for attempt in stamina.retry_context(
-        # Whoever named no version wants the change made to whatever there is.
-        on=lambda error: isinstance(error, ConfigChangedError) and if_match is None,
-        attempts=_TRIES,
-        wait_initial=0.01,
-    ):
-        with attempt:
-            old = await context.scheduler.load_config()
-            saved = await context.scheduler.save_config(
-                **request.model_dump(include=set(_SCHEDULE)),
-                params=_changed(old.params, request.params) if request.params is not None else None,
-                paused_note=request.note,
-                updated_by=caller.name,
-                expected_version=old.version if if_match is None else if_match,
-            )
+    saved = await change_config(
+        context.scheduler,
+        {**request.model_dump(include=set(_SCHEDULE)), "paused_note": request.note},
+        params={} if request.params is None else request.params.given(),
+        updated_by=caller.name,
+        version=if_match,
+    )
     return _tagged(saved, response)
 
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Security
 
 from walltrack.api.auth import authorized
 from walltrack.api.context import Context
-from walltrack.contract import PumpsView, PumpView, Scope, SolPriceView
-from walltrack.discovery.models import DiscoveryRunParams, TokenRefusal
+from walltrack.contract import PumpsView, Scope, SolPriceView
+from walltrack.discovery.models import DiscoveryRunParams
 
 router = APIRouter(tags=["market"], dependencies=[Security(authorized, scopes=[Scope.READ])])
 
@@ -36,30 +36,12 @@ async def pumps(
     config = await context.scheduler.load_config()
     given = {name: value for name, value in asked.items() if value is not None}
     seen = await context.pumps.pumps(DiscoveryRunParams.model_validate(config.params.model_dump() | given))
-    return PumpsView(
-        as_of=seen.as_of,
+    return PumpsView.of(
+        seen.pumps,
+        seen.warnings,
+        seen.as_of,
         source=context.market.token_source,
         demo=context.market.demo,
-        pumped=[
-            PumpView(
-                mint=token.mint,
-                symbol=token.symbol,
-                launched_at=token.launched_at,
-                price_change_24h_pct=token.price_change_24h_pct,
-                rise_to_peak_pct=token.rise_to_peak_pct,
-                volume_24h_usd=token.volume_24h_usd,
-                liquidity_usd=token.liquidity_usd,
-                transactions_24h=token.transactions_24h,
-                pools=list(token.pools),
-                providers=list(token.providers),
-            )
-            for token in seen.pumps.pumped
-        ],
-        refused=[
-            TokenRefusal(mint=token.mint, name=token.symbol, reason=str(token.reason))
-            for token in seen.pumps.refused
-        ],
-        warnings=list(seen.warnings),
     )
 
 

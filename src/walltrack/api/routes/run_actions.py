@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from walltrack.api.asked import refused
 from walltrack.api.auth import Caller, Operator
 from walltrack.api.context import ApiContext, Context
-from walltrack.contract import BASE_PATH, AgainRequest, CancelRequest, RunRequest, RunStarted
+from walltrack.contract import BASE_PATH, AgainRequest, CancelRequest, RunRequest, RunResumed, RunStarted
 from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
 from walltrack.data.supabase.repositories.run_request_repo import RunRequestKey
 from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
@@ -73,10 +73,11 @@ async def repeat_run(
 
 
 @router.post("/runs/{run_id}/resume", status_code=202)
-async def resume_run(context: Context, caller: Operator, response: Response, run_id: UUID) -> RunStarted:
+async def resume_run(context: Context, caller: Operator, response: Response, run_id: UUID) -> RunResumed:
     """Let an ended run go on: what failed or was cancelled of it is done once more, what it found stays."""
     resumed = await context.runs.resume(run_id)
-    return await _started(context, resumed.run, response)
+    started = await _started(context, resumed.run, response)
+    return RunResumed(**dict(started), tokens=list(resumed.mints))
 
 
 @router.post("/runs/{run_id}/cancel")

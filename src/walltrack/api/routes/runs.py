@@ -13,10 +13,10 @@ from walltrack.api.auth import authorized
 from walltrack.api.context import Context
 from walltrack.api.problems import ProblemError
 from walltrack.api.run_events import PING_SECONDS, SETTLED, run_events
-from walltrack.contract import RunFunnel, RunsPage, RunTokens, RunView, Scope
+from walltrack.api.run_view import run_view
+from walltrack.contract import RunsPage, RunTokens, RunView, Scope
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
-from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
 from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
 from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository
@@ -43,7 +43,9 @@ async def list_runs(
         period.start,
         period.end,
         statuses=status or (),
+        triggers=trigger or (),
         limit=page.page_size,
+        offset=page.offset,
         cursor=page.cursor,
     )
     return RunsPage(
@@ -73,27 +75,7 @@ async def statistics(
 @router.get("/runs/{run_id}")
 async def one_run(context: Context, run_id: UUID) -> RunView:
     """One run: what it was asked, where it stands, what it counted, used and left out."""
-    database = context.database
-    run = await context.runs.read(run_id)
-    tokens = await RunTokenRepository(database).get_run_tokens(run_id)
-    listings = RunListingRepository(database)
-    measured = [token.summary for token in tokens if token.summary is not None]
-    qualified, kept = await RunStandingRepository(database).count_found(run_id)
-    return RunView(
-        run=run,
-        progress=await RunProgressRepository(database).get_progress(run_id),
-        funnel=RunFunnel(
-            tokens_listed=len(tokens),
-            tokens_measured=len(measured),
-            buyers=sum(one.wallets_seen for one in measured),
-            early=sum(one.wallets_early for one in measured),
-            qualified=qualified,
-            kept=kept,
-        ),
-        usage=await ProviderRepository(database).usage_of_run(run_id),
-        tokens=tokens,
-        refusals=await listings.get_refusals(run_id),
-    )
+    return await run_view(context.database, run_id)
 
 
 @router.get("/runs/{run_id}/tokens")

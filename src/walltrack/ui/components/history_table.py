@@ -120,8 +120,7 @@ class HistoryTable:
 
 
 def _row(run: DiscoveryRun) -> Row:
-    used = getattr(run, "used", None)
-    credits_used = None if used is None else used.credits
+    credits_used = None if run.used is None else run.used.credits
     by = f" by {run.triggered_by}" if run.triggered_by else ""
     is_running = run.status is RunStatus.RUNNING
     return {

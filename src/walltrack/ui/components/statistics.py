@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from walltrack.client import DiscoveryStats, WallTrackError
+from walltrack.client import DayFigures, DiscoveryStats, WallTrackError, WeekFigures
 from walltrack.ui.components import formatting
 from walltrack.ui.components.chart import Chart
 from walltrack.ui.components.date_range import DateRange, show_date_range
@@ -73,7 +74,13 @@ class Statistics:
 
 
 def _show_figures(stats: DiscoveryStats) -> None:
-    figure("Total runs", formatting.count(stats.total_runs), name="total-runs")
+    running = f", {stats.running_runs:,} running" if stats.running_runs else ""
+    figure(
+        "Total runs",
+        formatting.count(stats.total_runs),
+        name="total-runs",
+        note=f"{stats.cancelled_runs:,} cancelled{running}",
+    )
     figure(
         "Success rate",
         formatting.share(stats.success_rate),
@@ -89,6 +96,7 @@ def _show_figures(stats: DiscoveryStats) -> None:
     figure(
         "Average per run", f"{stats.avg_wallets_per_run:,.1f}", name="average-per-run", note="completed runs"
     )
+    figure("Credits", formatting.count(stats.credits), name="credits", note="of providers")
     trend = stats.trend
     if trend is not None:
         with tag("div", classes="wt-figure", data_figure="this-week"):
@@ -112,7 +120,7 @@ def _charts(stats: DiscoveryStats) -> list[tuple[str, dict[str, Any]]]:
         return []
     labels = [_label(point) for point in points]
     success = [None if one.success_rate is None else round(100 * one.success_rate, 1) for one in points]
-    drawn = [
+    return [
         (
             f"Wallets discovered per {name}",
             _options(labels, [("Wallets", "bar", [one.wallets_discovered for one in points], _MAIN)]),
@@ -124,36 +132,29 @@ def _charts(stats: DiscoveryStats) -> list[tuple[str, dict[str, Any]]]:
                 [
                     ("Completed", "bar", [one.successful_runs for one in points], _GOOD),
                     ("Failed", "bar", [one.failed_runs for one in points], _BAD),
-                    ("Cancelled", "bar", [getattr(one, "cancelled_runs", 0) for one in points], _DULL),
+                    ("Cancelled", "bar", [one.cancelled_runs for one in points], _DULL),
                 ],
             ),
         ),
         (f"Success rate per {name}, %", _options(labels, [("Success", "line", success, _GOOD)], highest=100)),
+        (
+            f"Credits per new wallet, by {name}",
+            _options(labels, [("Credits", "line", [_credits_each(one) for one in points], _INFO)]),
+        ),
     ]
-    if hasattr(points[0], "credits"):
-        drawn.append(
-            (
-                f"Credits per new wallet, by {name}",
-                _options(labels, [("Credits", "line", [_credits_each(one) for one in points], _INFO)]),
-            )
-        )
-    return drawn
 
 
-def _series(stats: DiscoveryStats) -> tuple[str, list[Any]]:
-    daily, weekly = getattr(stats, "daily", None), getattr(stats, "weekly", None)
-    if daily and len(daily) <= MOST_DAYS:
-        return "day", list(daily)
-    if weekly:
-        return "week", list(weekly)
-    return "week", [] if stats.trend is None else [*stats.trend.weeks, stats.trend.current]
+def _series(stats: DiscoveryStats) -> tuple[str, Sequence[DayFigures | WeekFigures]]:
+    if stats.daily is not None and len(stats.daily) <= MOST_DAYS:
+        return "day", stats.daily
+    return "week", stats.weekly or []
 
 
-def _label(point: Any) -> str:
-    return f"{point.day:%d %b}" if hasattr(point, "day") else str(point.week)
+def _label(point: DayFigures | WeekFigures) -> str:
+    return point.week if isinstance(point, WeekFigures) else f"{point.day:%d %b}"
 
 
-def _credits_each(point: Any) -> float | None:
+def _credits_each(point: DayFigures | WeekFigures) -> float | None:
     return round(point.credits / point.wallets_discovered, 1) if point.wallets_discovered else None
 
 

@@ -16,15 +16,14 @@ from walltrack.data.supabase.repositories.findings import store_findings
 from walltrack.data.supabase.repositories.rows import (
     aware,
     aware_or_none,
-    cursor_after,
     finding_from_row,
-    page_size,
-    read_cursor,
     run_from_row,
     storable,
     storable_list,
+    utc,
 )
 from walltrack.data.supabase.repositories.run_engine_repo import StaleStepError
+from walltrack.data.supabase.repositories.run_pages import RunsAsked, fetch_page, fetch_run
 from walltrack.data.supabase.repositories.run_starts import NewRun, insert_run
 from walltrack.data.supabase.repositories.run_token_repo import hold_running
 from walltrack.data.supabase.repositories.wallet_filters import KEPT_BACK, matching
@@ -95,24 +94,6 @@ _ABANDONED: Final = """
     ORDER BY run.started_at
     FOR NO KEY UPDATE OF run SKIP LOCKED
 """
-
-_GET: Final = "SELECT * FROM discovery_runs WHERE id = %s"
-
-_MATCHING: Final = sql.SQL("""
-    (%(start)s::timestamptz IS NULL OR started_at >= %(start)s)
-    AND (%(end)s::timestamptz IS NULL OR started_at < %(end)s)
-    AND (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
-""")
-_COUNT: Final = sql.SQL("SELECT count(*) AS total FROM discovery_runs WHERE {matching}").format(
-    matching=_MATCHING
-)
-_PAGE: Final = sql.SQL("""
-    SELECT * FROM discovery_runs
-    WHERE {matching}
-    AND (%(after)s::timestamptz IS NULL OR (started_at, id) < (%(after)s, %(after_id)s::uuid))
-    ORDER BY started_at DESC, id DESC
-    LIMIT %(limit)s
-""").format(matching=_MATCHING)
 
 _FINDINGS: Final = sql.SQL("""
     SELECT finding.* FROM discovery_run_wallets finding
@@ -261,8 +242,7 @@ class DiscoveryRepository:
     async def get_run(self, run_id: UUID) -> DiscoveryRun | None:
         """A run, or None where there is none of this id."""
         async with self._database.transaction() as connection:
-            row = await (await connection.execute(_GET, (run_id,))).fetchone()
-        return None if row is None else run_from_row(row)
+            return await fetch_run(connection, run_id)
 
     async def get_runs(
         self,
@@ -270,28 +250,22 @@ class DiscoveryRepository:
         end_date: datetime | None = None,
         *,
         statuses: Sequence[RunStatus] = (),
+        triggers: Sequence[TriggerType] = (),
         limit: int = 50,
         cursor: str | None = None,
+        offset: int = 0,
     ) -> RunPage:
         """A page of the runs that started from `start_date` on and before `end_date`, the newest first.
 
-        Raises BadInputError for a limit outside 1 to 500 or a cursor that is none of ours.
+        With `offset` it begins so many runs after the first, for pages by number; a cursor reaches any depth at the
+        same cost. Raises BadInputError for a limit outside 1 to 500, an offset outside 0 to 10,000 or beside a cursor,
+        or a cursor that is none of ours.
         """
-        after, after_id = read_cursor(cursor, UUID)
-        values = {
-            "start": aware_or_none(start_date),
-            "end": aware_or_none(end_date),
-            "statuses": [status.value for status in statuses] or None,
-            "after": after,
-            "after_id": after_id,
-            "limit": page_size(limit) + 1,
-        }
+        asked = RunsAsked(
+            aware_or_none(start_date), aware_or_none(end_date), tuple(statuses), tuple(triggers)
+        )
         async with self._database.transaction() as connection:
-            counted = await (await connection.execute(_COUNT, values)).fetchone()
-            rows = await (await connection.execute(_PAGE, values)).fetchall()
-        runs = [run_from_row(row) for row in rows[:limit]]
-        more = cursor_after(runs[-1].started_at, str(runs[-1].id)) if len(rows) > limit else None
-        return RunPage(runs=runs, total=counted["total"] if counted else 0, next_cursor=more)
+            return await fetch_page(connection, asked, limit=limit, cursor=cursor, offset=offset)
 
     async def get_stats(
         self,
@@ -308,7 +282,11 @@ class DiscoveryRepository:
         """
         async with self._database.transaction() as connection:
             return await fetch_stats(
-                connection, aware_or_none(start_date), aware_or_none(end_date), now=aware(now), weeks=weeks
+                connection,
+                aware_or_none(start_date),
+                aware_or_none(end_date),
+                now=utc(aware(now)),
+                weeks=weeks,
             )
 
     async def add_wallet_to_run(self, run_id: UUID, wallet: QualifiedWallet, *, seen_at: datetime) -> None:

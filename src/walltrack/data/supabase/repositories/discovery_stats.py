@@ -1,68 +1,34 @@
-"""Statistics over runs: a period's figures, and week over week by ISO weeks in UTC."""
+"""Statistics over runs: a period's figures, by day and by week, and week over week by ISO weeks in UTC."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from walltrack.data.supabase.client import Connection
+from walltrack.data.supabase.repositories.run_figures import (
+    DAY,
+    Span,
+    Sums,
+    Unit,
+    fetch_ends,
+    fetch_sums,
+    midnight,
+    span_of_runs,
+)
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.models import DiscoveryStats, WeekFigures, WeekTrend
+from walltrack.discovery.models import DayFigures, DiscoveryStats, WeekFigures, WeekTrend
 
 MOST_WEEKS: Final = 104
+MOST_DAYS_IN_SERIES: Final = 400
+MOST_WEEKS_IN_SERIES: Final = 1_100
 
-_TOTALS: Final = """
-    SELECT
-        count(*) AS total_runs,
-        count(*) FILTER (WHERE status = 'completed') AS successful_runs,
-        count(*) FILTER (WHERE status = 'failed') AS failed_runs,
-        count(*) FILTER (WHERE status = 'completed')::float8
-            / nullif(count(*) FILTER (WHERE status IN ('completed', 'failed')), 0) AS success_rate,
-        coalesce(sum(new_wallets), 0) AS total_wallets_discovered,
-        coalesce(sum(updated_wallets), 0) AS total_wallets_updated,
-        coalesce(avg(new_wallets + updated_wallets) FILTER (WHERE status = 'completed'), 0)::float8
-            AS avg_wallets_per_run,
-        coalesce(avg(duration_seconds) FILTER (WHERE status = 'completed'), 0) AS avg_duration_seconds,
-        max(started_at) AS last_run_at
-    FROM discovery_runs
-    WHERE (%(start)s::timestamptz IS NULL OR started_at >= %(start)s)
-      AND (%(end)s::timestamptz IS NULL OR started_at < %(end)s)
-"""
+WEEK: Final = timedelta(days=7)
+_LENGTHS: Final[Mapping[Unit, timedelta]] = {"day": DAY, "week": WEEK}
 
-# Weeks are counted on timestamps without a zone, in UTC: in a zone with summer time a week may last 167 hours.
-# Part -1 is the running week up to now, 0 the one before up to the same moment, 1 … n whole weeks, the oldest last.
-_WEEKS: Final = """
-    WITH moment AS (
-        SELECT here, date_trunc('week', here) AS week
-        FROM (SELECT %(now)s::timestamptz AT TIME ZONE 'UTC' AS here) given
-    ), part AS (
-        SELECT -1 AS place, week AS starts, here AS ends FROM moment
-        UNION ALL
-        SELECT 0, week - interval '7 days', here - interval '7 days' FROM moment
-        UNION ALL
-        SELECT back, week - back * interval '7 days', week - (back - 1) * interval '7 days'
-        FROM moment, generate_series(1, %(weeks)s::int) AS back
-    )
-    SELECT
-        part.place,
-        to_char(part.starts, 'IYYY-"W"IW') AS week,
-        part.starts AT TIME ZONE 'UTC' AS starts_at,
-        part.ends AT TIME ZONE 'UTC' AS ends_at,
-        count(run.id) AS total_runs,
-        count(run.id) FILTER (WHERE run.status = 'completed') AS successful_runs,
-        count(run.id) FILTER (WHERE run.status = 'failed') AS failed_runs,
-        coalesce(sum(run.new_wallets), 0) AS wallets_discovered,
-        count(run.id) FILTER (WHERE run.status = 'completed')::float8
-            / nullif(count(run.id) FILTER (WHERE run.status IN ('completed', 'failed')), 0) AS success_rate,
-        (avg(run.new_wallets + run.updated_wallets) FILTER (WHERE run.status = 'completed'))::float8
-            AS avg_wallets_per_run
-    FROM part
-    LEFT JOIN discovery_runs run
-        ON run.started_at >= part.starts AT TIME ZONE 'UTC' AND run.started_at < part.ends AT TIME ZONE 'UTC'
-    GROUP BY part.place, part.starts, part.ends
-    ORDER BY part.place DESC
-"""
+# All that is shown is of one moment.
+_ONE_MOMENT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 async def fetch_stats(
@@ -70,32 +36,162 @@ async def fetch_stats(
 ) -> DiscoveryStats:
     """Figures over `start ≤ started_at < end`, and the trend at `now` over whole weeks before the running one.
 
-    Wallets discovered are those that no run had found before; the average per run counts new and known ones. Raises
-    BadInputError where `weeks` is out of bounds.
+    Wallets discovered are those that no run had found before; the average per run counts new and known ones. `now` is
+    in UTC. The connection has not asked anything in its transaction yet. Raises BadInputError where `weeks` is out of
+    bounds.
     """
     if not 1 <= weeks <= MOST_WEEKS:
         raise BadInputError(f"weeks: {weeks} is out of bounds, 1 to {MOST_WEEKS}")
-    totals = await (await connection.execute(_TOTALS, {"start": start, "end": end})).fetchone()
-    parts = await (await connection.execute(_WEEKS, {"now": now, "weeks": weeks})).fetchall()
-    assert totals is not None
-    last_run_at = totals["last_run_at"]
-    *whole, previous, current = [_figures(row) for row in parts]
+    await connection.execute(_ONE_MOMENT)
+    ends = await fetch_ends(connection)
+    periods = {unit: _period(unit, start, end, ends, now) for unit in _LENGTHS}
+    by_day = _fits(periods["day"], DAY, MOST_DAYS_IN_SERIES)
+    span = await span_of_runs(connection, start, end)
+    sums = {} if span is None else await fetch_sums(connection, span, "day" if by_day else "week")
+    total = Sums.nothing()
+    for part in sums.values():
+        total.add(part)
     return DiscoveryStats(
-        **{name: value for name, value in totals.items() if name != "last_run_at"},
-        last_run_at=None if last_run_at is None else last_run_at.astimezone(UTC),
-        trend=WeekTrend(
-            current=current,
-            previous_same_part=previous,
-            runs_change_pct=_change_pct(previous.total_runs, current.total_runs),
-            wallets_change_pct=_change_pct(previous.wallets_discovered, current.wallets_discovered),
-            weeks=whole,
-        ),
+        total_runs=total.runs,
+        successful_runs=total.by_status.get("completed", 0),
+        failed_runs=total.by_status.get("failed", 0),
+        cancelled_runs=total.by_status.get("cancelled", 0),
+        running_runs=total.by_status.get("running", 0),
+        success_rate=total.success_rate,
+        total_wallets_discovered=total.new_wallets,
+        total_wallets_updated=total.updated_wallets,
+        avg_wallets_per_run=total.avg_wallets or 0.0,
+        avg_duration_seconds=total.avg_seconds or 0.0,
+        credits=total.credits,
+        last_run_at=None if span is None else await _last_run(connection, span),
+        trend=await _trend(connection, now, weeks),
+        daily=_daily(periods["day"], sums) if by_day else None,
+        weekly=_weekly(periods["week"], _by_week(sums) if by_day else sums),
     )
 
 
-def _figures(row: Mapping[str, Any]) -> WeekFigures:
-    times = {name: row[name].astimezone(UTC) for name in ("starts_at", "ends_at")}
-    return WeekFigures(**{name: value for name, value in row.items() if name != "place"} | times)
+_LAST: Final = (
+    "SELECT max(started_at) AS last_run_at FROM discovery_runs WHERE started_at >= %s AND started_at < %s"
+)
+
+
+async def _last_run(connection: Connection, span: Span) -> datetime | None:
+    row = await (await connection.execute(_LAST, (span.starts, span.ends))).fetchone()
+    last = None if row is None else row["last_run_at"]
+    return None if last is None else last.astimezone(span.starts.tzinfo)
+
+
+def _period(
+    unit: Unit,
+    start: datetime | None,
+    end: datetime | None,
+    ends: tuple[datetime, datetime] | None,
+    now: datetime,
+) -> Span | None:
+    """What a series goes over: what was asked for, and whole days or weeks where that is open. None: nothing, or a time
+    that has no like in UTC.
+    """
+    if start is None and ends is None:
+        return None
+    try:
+        first = _begin(unit, ends[0]) if start is None and ends else start
+        if first is None:
+            return None
+        last = end
+        if last is None:
+            last = _begin(unit, max(now, ends[1]) if ends else now) + _LENGTHS[unit]
+        span = Span(first.astimezone(now.tzinfo), last.astimezone(now.tzinfo))
+    except OverflowError:
+        return None
+    return span if span.starts < span.ends else None
+
+
+def _begin(unit: Unit, moment: datetime) -> datetime:
+    """When its day or ISO week began."""
+    day = midnight(moment)
+    return day if unit == "day" else day - day.weekday() * DAY
+
+
+def _fits(period: Span | None, length: timedelta, most: int) -> bool:
+    return period is None or (period.ends - period.starts) <= most * length
+
+
+def _pieces(unit: Unit, period: Span | None, sums: Mapping[datetime, Sums]) -> Iterator[dict[str, Any]]:
+    """Each day or week of a period, as far as the period goes, with its figures."""
+    if period is None:
+        return
+    begins = _begin(unit, period.starts)
+    while begins < period.ends:
+        ends = begins + _LENGTHS[unit]
+        yield {
+            "begins": begins,
+            **_figures(
+                Span(max(begins, period.starts), min(ends, period.ends)), sums.get(begins, Sums.nothing())
+            ),
+        }
+        begins = ends
+
+
+def _daily(period: Span | None, sums: Mapping[datetime, Sums]) -> list[DayFigures]:
+    return [DayFigures(day=piece.pop("begins").date(), **piece) for piece in _pieces("day", period, sums)]
+
+
+def _weekly(period: Span | None, sums: Mapping[datetime, Sums]) -> list[WeekFigures] | None:
+    if not _fits(period, WEEK, MOST_WEEKS_IN_SERIES):
+        return None
+    return [
+        WeekFigures(week=_week_name(piece.pop("begins")), **piece) for piece in _pieces("week", period, sums)
+    ]
+
+
+def _by_week(sums: Mapping[datetime, Sums]) -> Mapping[datetime, Sums]:
+    found: dict[datetime, Sums] = {}
+    for day, part in sums.items():
+        found.setdefault(_begin("week", day), Sums.nothing()).add(part)
+    return found
+
+
+async def _trend(connection: Connection, now: datetime, weeks: int) -> WeekTrend:
+    this_week = _begin("week", now)
+    before = Span(this_week - weeks * WEEK, this_week)
+    whole = _weekly(before, await fetch_sums(connection, before, "week"))
+    current, previous = [
+        await _week_up_to(connection, Span(starts, ends))
+        for starts, ends in ((this_week, now), (this_week - WEEK, now - WEEK))
+    ]
+    return WeekTrend(
+        current=current,
+        previous_same_part=previous,
+        runs_change_pct=_change_pct(previous.total_runs, current.total_runs),
+        wallets_change_pct=_change_pct(previous.wallets_discovered, current.wallets_discovered),
+        weeks=whole or [],
+    )
+
+
+async def _week_up_to(connection: Connection, part: Span) -> WeekFigures:
+    sums = await fetch_sums(connection, part, "week")
+    return WeekFigures(week=_week_name(part.starts), **_figures(part, sums.get(part.starts, Sums.nothing())))
+
+
+def _week_name(begins: datetime) -> str:
+    year, week, _ = begins.isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def _figures(span: Span, sums: Sums) -> dict[str, Any]:
+    return {
+        "starts_at": span.starts,
+        "ends_at": span.ends,
+        "total_runs": sums.runs,
+        "successful_runs": sums.by_status.get("completed", 0),
+        "failed_runs": sums.by_status.get("failed", 0),
+        "cancelled_runs": sums.by_status.get("cancelled", 0),
+        "wallets_discovered": sums.new_wallets,
+        "wallets_updated": sums.updated_wallets,
+        "success_rate": sums.success_rate,
+        "avg_wallets_per_run": sums.avg_wallets,
+        "credits": sums.credits,
+    }
 
 
 def _change_pct(before: int, after: int) -> float | None:

@@ -37,9 +37,6 @@ PARAMETERS: Final = tuple(DiscoveryRunParams.model_fields)
 
 LARGEST_PAGE: Final = 500
 
-DEEPEST_ROW: Final = 10_000
-"""Rows that pages by number reach: what lies deeper costs ever more to skip, and has cursors."""
-
 
 def params_from_row(row: Row) -> DiscoveryRunParams:
     """A run's parameters. What an earlier version left null has the model's default."""
@@ -50,7 +47,10 @@ def params_from_row(row: Row) -> DiscoveryRunParams:
 
 
 def run_from_row(row: Row) -> DiscoveryRun:
-    """A run as it is stored. What an earlier version left null has the model's default."""
+    """A run as it is stored. What an earlier version left null has the model's default.
+
+    What it used is in `used_requests` and `used_credits`, where the query looked it up.
+    """
     return DiscoveryRun(
         id=row["id"],
         started_at=utc(row["started_at"]),
@@ -74,6 +74,7 @@ def run_from_row(row: Row) -> DiscoveryRun:
         errors=_texts(row["errors"]),
         warnings=_texts(row["warnings"]),
         forecast=_cost(row["forecast_requests"], row["forecast_credits"]),
+        used=_cost(row.get("used_requests"), row.get("used_credits")),
     )
 
 

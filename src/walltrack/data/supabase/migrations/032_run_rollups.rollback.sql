@@ -1,0 +1,18 @@
+DROP INDEX idx_discovery_runs_kind_page;
+DROP TRIGGER empty_rollups ON provider_usage;
+DROP TRIGGER empty_rollups ON discovery_runs;
+DROP TRIGGER move_run_day ON discovery_runs;
+DROP TRIGGER roll_up_credits ON provider_usage;
+DROP TRIGGER set_run_day ON provider_usage;
+DROP TRIGGER roll_up_changed_run ON discovery_runs;
+DROP TRIGGER roll_up_new_run ON discovery_runs;
+DROP FUNCTION empty_rollups();
+DROP FUNCTION move_run_day();
+DROP FUNCTION roll_up_credits();
+DROP FUNCTION set_run_day();
+DROP FUNCTION roll_up_run();
+DROP FUNCTION rebuild_run_rollups();
+DROP FUNCTION run_part(discovery_runs);
+ALTER TABLE provider_usage DROP COLUMN run_day;
+DROP TABLE credit_rollups;
+DROP TABLE run_rollups;

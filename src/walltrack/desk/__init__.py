@@ -1,0 +1,1 @@
+"""What the command line asks for, and who answers: this machine's database, or a server."""
