@@ -50,7 +50,7 @@ from walltrack.services.metering import Meter
 from walltrack.services.retries import RetryPolicy
 from walltrack.services.sol_prices import SolPrices
 from walltrack.services.solana_rpc import SolanaRpc
-from walltrack.services.wire import HttpBounds
+from walltrack.services.wire import Client, HttpBounds
 
 TOKENS_AT_ONCE: Final = 8
 """Tokens that are read at the same time: enough to keep a plan's rate busy while each waits for its pages."""
@@ -59,7 +59,8 @@ TOKENS_AT_ONCE: Final = 8
 class LiveMarket:
     """Tokens that the markets list, or those that are named, read from the chain.
 
-    `clock` is the market's: a sandbox has its own time.
+    `clock` is the market's: a sandbox has its own time. A `client` that is given is used for every source, so that
+    connections outlive each of them.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class LiveMarket:
         description: str,
         demo: bool = False,
         mints: Sequence[str] = (),
+        client: Client | None = None,
     ) -> None:
         self.description = description
         self.demo = demo
@@ -78,6 +80,7 @@ class LiveMarket:
         self._database = database
         self._clock = clock
         self._mints = mints
+        self._client = client
 
     @asynccontextmanager
     async def opened(self, run_id: UUID, budget: Budget | None = None) -> AsyncIterator[LiveTokens]:
@@ -89,7 +92,11 @@ class LiveMarket:
         # Who takes over a dead process's token waits for that process's hold on the streams too.
         bounds = Bounds(lease=timedelta(seconds=settings.lease_seconds))
         async with Http(
-            quotas=provider_rows, meter=meter, bounds=HttpBounds.of(settings), retries=retries
+            quotas=provider_rows,
+            meter=meter,
+            bounds=HttpBounds.of(settings),
+            retries=retries,
+            client=self._client,
         ) as http:
             history = None
             tapes = TapeRepository(self._database)
