@@ -41,7 +41,7 @@ from walltrack.cli_options import (
 )
 from walltrack.cli_outcome import runs_outcome, runs_outcomes
 from walltrack.cli_progress import bars
-from walltrack.cli_providers import providers_app, pumps, sandbox_command
+from walltrack.cli_providers import providers_app, pumps
 from walltrack.cli_records import WALLET_COLUMNS
 from walltrack.cli_run_control import (
     runs_again,
@@ -54,6 +54,7 @@ from walltrack.cli_run_control import (
 from walltrack.cli_run_diff import runs_diff
 from walltrack.cli_running import FAILED, Commands, print_json, with_database
 from walltrack.cli_runs import RunFound, runs_app, show_wallets
+from walltrack.cli_sandbox import sandbox_command
 from walltrack.cli_schedule import schedule_app
 from walltrack.cli_serve import serve_command
 from walltrack.cli_server import HereOnly, server_options

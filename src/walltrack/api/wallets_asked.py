@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Path, Query, Request
 
 from walltrack.discovery.models import WalletFilters, WalletOrder
 from walltrack.discovery.wallet_models import Flag, WalletStatus
@@ -56,3 +56,20 @@ def wallet_filters(
 
 
 AskedWallets = Annotated[WalletFilters, Depends(wallet_filters)]
+
+
+def finding_filters(request: Request, filters: AskedWallets) -> WalletFilters | None:
+    """Filters on the wallets of a run. None where none is given: then a run shows all that it found."""
+    given = {
+        "min_score",
+        "with_flag",
+        "without_flag",
+        "active_within_days",
+        "min_closed",
+        "status",
+        "watched",
+    }
+    return filters if given & set(request.query_params) else None
+
+
+AskedFindings = Annotated[WalletFilters | None, Depends(finding_filters)]

@@ -5,23 +5,34 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response, Security
+from fastapi import APIRouter, Header, Query, Request, Response, Security
+from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse
 
-from walltrack.api.asked import Asked, Page
+from walltrack.api.asked import Asked, Cursor, Page, PageSize
 from walltrack.api.auth import authorized
 from walltrack.api.context import Context
+from walltrack.api.finding_csv import CSV, csv_of, prefers_csv
 from walltrack.api.problems import ProblemError
 from walltrack.api.run_events import PING_SECONDS, SETTLED, run_events
 from walltrack.api.run_view import run_view
+from walltrack.api.wallets_asked import AskedFindings
 from walltrack.contract import RunsPage, RunTokens, RunView, Scope
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.finding_pages import FindingPages
 from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
 from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
 from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
-from walltrack.discovery.models import DiscoveryStats, RunOutcome, RunStatus, TriggerType
+from walltrack.discovery.models import (
+    DiscoveryStats,
+    FindingOrder,
+    FindingPage,
+    RunOutcome,
+    RunStatus,
+    TriggerType,
+)
 from walltrack.discovery.run_diff import RunDiff
 
 router = APIRouter(tags=["runs"], dependencies=[Security(authorized, scopes=[Scope.READ])])
@@ -86,6 +97,50 @@ async def tokens_of_run(context: Context, run_id: UUID) -> RunTokens:
         tokens=await RunTokenRepository(context.database).get_run_tokens(run_id),
         refusals=await RunListingRepository(context.database).get_refusals(run_id),
     )
+
+
+@router.get(
+    "/runs/{run_id}/wallets",
+    responses={
+        200: {"content": {CSV: {"schema": {"type": "string"}}}, "description": "A page, or with CSV all."}
+    },
+)
+async def wallets_of_run(
+    context: Context,
+    request: Request,
+    run_id: UUID,
+    filters: AskedFindings,
+    sort: Annotated[
+        FindingOrder, Query(description="What they are ordered by.")
+    ] = FindingOrder.REALIZED_PNL_SOL,
+    ascending: Annotated[bool, Query(description="The smallest first.")] = False,
+    page_size: PageSize = 50,
+    cursor: Cursor = None,
+) -> FindingPage:
+    """What a run found: one entry for each wallet and token, excluded wallets too where no filter is given, with
+    where each wallet stands today. `Accept: text/csv` gives all of them at once as CSV.
+    """
+    await context.runs.read(run_id)
+    pages = FindingPages(context.database)
+
+    async def page(size: int, after: str | None) -> FindingPage:
+        return await pages.of_run(
+            run_id,
+            filters,
+            order=sort,
+            ascending=ascending,
+            limit=size,
+            cursor=after,
+            now=context.clock.now(),
+        )
+
+    if prefers_csv(request.headers.get("accept")):
+        return StreamingResponse(  # type: ignore[return-value]  # another form of the same answer
+            csv_of(page),
+            media_type=CSV,
+            headers={"Content-Disposition": f'attachment; filename="{run_id}.csv"'},
+        )
+    return await page(page_size, cursor)
 
 
 @router.get("/runs/{run_id}/outcome")

@@ -75,7 +75,7 @@ class HistoryTable:
         write(self._problem, "")
         is_reachable = (self._pager.page + 1) * PAGE_SIZE <= DEEPEST_ROW
         self._table.rows = [_row(run) for run in found.runs]
-        self._pager.show(len(found.runs), found.total, has_more=found.has_more and is_reachable)
+        self._pager.show(len(found.runs), f"{found.total:,}", has_more=found.has_more and is_reachable)
         is_cut = found.total > DEEPEST_ROW
         write(
             self._note,

@@ -44,7 +44,7 @@ async def run_page(view: View, run_id: str) -> None:
         is_gone = isinstance(error, ApiProblemError) and error.status == 404
         empty("There is no such run." if is_gone else "The run cannot be read.", explain(error))
         return
-    _RunPage(view, seen)
+    await _RunPage(view, seen).load()
 
 
 class _RunPage:
@@ -54,9 +54,14 @@ class _RunPage:
         self._view = view
         self._seen = seen
         self._progress: ProgressPanel | None = None
+        self._seen_wallets = seen.progress.wallets
         self._place = tag("div", classes="wt-page", data_page="run")
         self._build()
         view.pulse.watch(self._place, self._see)
+
+    async def load(self) -> None:
+        """Ask for what it found."""
+        await self._wallets.load()
 
     async def _see(self, beat: Beat, _: Beat) -> None:
         run_id = self._seen.run.id
@@ -64,11 +69,16 @@ class _RunPage:
         was_running = self._seen.run.status is RunStatus.RUNNING
         if running is not None and was_running and self._progress is not None:
             self._seen = running
+            has_more = running.progress.wallets != self._seen_wallets
             self._progress.show(running)
+            if has_more:
+                self._seen_wallets = running.progress.wallets
+                await self._wallets.load()
         elif beat.is_up and (running is not None) != was_running:
             self._seen = await self._view.client.run(run_id)
             if not self._place.is_deleted:
                 self._build()
+                await self.load()
 
     def _build(self) -> None:
         seen = self._seen
@@ -91,7 +101,7 @@ class _RunPage:
                     _show_funnel(seen.funnel)
                 with card("Parameters", name="run-parameters"):
                     _show_params(seen)
-            RunWallets(self._view, run)
+            self._wallets = RunWallets(self._view, run)
             with card("Tokens", name="tokens"):
                 show_tokens(seen.tokens)
             show_refusals(seen.refusals)

@@ -17,6 +17,7 @@ _CELLS: Final = {
     "ago": '<wt-time :datetime="props.value" mode="ago"></wt-time>',
     "run": '<a class="wt-link" :href="\'/runs/\' + props.row.id">'
     '<wt-time :datetime="props.value"></wt-time></a>',
+    "run_of": '<a class="wt-link" :href="\'/runs/\' + props.row.run_id">{{{{ props.value }}}}</a>',
     "wallet": '<wt-address :value="props.value" :href="\'/wallets/\' + props.value"></wt-address>',
     "token": '<wt-address kind="token" :value="props.value" :label="props.row.{name}_label"></wt-address>',
     "signatures": '<wt-address v-for="one in props.row.{name}" :key="one" kind="tx" :value="one"></wt-address>',

@@ -22,6 +22,7 @@ from walltrack.ui.components.parts import (
     tag,
     time_of,
 )
+from walltrack.ui.components.score_parts import show_score_parts
 from walltrack.ui.components.wallet_findings import WalletFindings
 from walltrack.ui.view import View
 
@@ -137,21 +138,10 @@ def _profile(stored: StoredProfile | None, sol_usd: Decimal | None) -> None:
 
 def _score(stored: StoredProfile | None) -> None:
     with card("Score, explained", name="score"):
-        if stored is None or not stored.score.parts:
-            empty("There is no score.", None if stored is None else stored.score.reason)
-            return
-        for part in stored.score.parts:
-            with tag("div", data_part=part.name):
-                with tag("div", classes="wt-row wt-row--apart"):
-                    tag("span", formatting.words(part.name))
-                    tag(
-                        "span",
-                        f"{part.value:.2f} of 1, weight {part.weight:.0%}",
-                        classes="wt-soft wt-number",
-                    )
-                with tag("div", classes="wt-bar"):
-                    tag("span", data_tone="good").style(f"width: {100 * part.value:.1f}%")
-                tag("p", part.explanation, classes="wt-hint")
+        if stored is None:
+            empty("There is no score.", "It has no profile yet.")
+        else:
+            show_score_parts(stored.score)
 
 
 def _flags(flags: Sequence[FlagEvidence]) -> None:

@@ -9,7 +9,7 @@ from nicegui import ui
 
 from walltrack.client import Flag, WalletFilters, WalletOrder, WalletRecord, WalletStatus, WallTrackError
 from walltrack.ui.components import formatting
-from walltrack.ui.components.pager import Pager
+from walltrack.ui.components.pager import CursorPager
 from walltrack.ui.components.parts import TONES, button, card, explain, tag, write
 from walltrack.ui.components.tables import Column, Row, table
 from walltrack.ui.pulse import Beat
@@ -46,11 +46,10 @@ async def wallets_page(view: View) -> None:
 
 
 class _WalletList:
-    """The card of wallets. The API pages them by cursors: those of the pages up to this one are kept."""
+    """The card of wallets."""
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._cursors: list[str | None] = [None]
         with card("Wallets", name="wallets") as (body, tools):
             with tools:
                 self._count = tag("span", "", classes="wt-soft", data_figure="wallet-count")
@@ -62,7 +61,7 @@ class _WalletList:
                 label="Wallets",
                 nothing="No wallets by these filters. A run finds some: Discovery, Run now.",
             )
-            self._pager = Pager(PAGE_SIZE, self.load)
+            self._pager = CursorPager(PAGE_SIZE, self.load)
         on_row_click(self._table, "/wallets/")
         view.pulse.watch(body, self._see)
 
@@ -110,7 +109,7 @@ class _WalletList:
         """Ask for the page that is wanted."""
         try:
             found = await self._view.client.wallets(
-                self._filters(), page_size=PAGE_SIZE, cursor=self._cursors[self._pager.page - 1]
+                self._filters(), page_size=PAGE_SIZE, cursor=self._pager.cursor
             )
         except WallTrackError as error:
             write(self._problem, explain(error))
@@ -119,14 +118,15 @@ class _WalletList:
         if self._table.is_deleted:
             return
         write(self._problem, "")
-        write(self._count, formatting.plural(found.total, "wallet"))
-        if found.next_cursor is not None and len(self._cursors) == self._pager.page:
-            self._cursors.append(found.next_cursor)
+        more = " or more" if found.total_is_at_least else ""
+        write(self._count, formatting.plural(found.total, "wallet") + more)
         self._table.rows = [_row(wallet, sol_usd) for wallet in found.wallets]
-        self._pager.show(len(found.wallets), found.total, has_more=found.next_cursor is not None)
+        self._pager.show(
+            len(found.wallets), found.total, found.next_cursor, is_at_least=found.total_is_at_least
+        )
 
     async def _again(self) -> None:
-        self._pager.page, self._cursors = 1, [None]
+        self._pager.first()
         await self.load()
 
     async def _clear(self) -> None:
