@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -29,9 +28,6 @@ RETRY_MILLISECONDS: Final = 2_000
 _LOOK_SECONDS: Final = 10.0
 """How often an idle listener looks by himself: a notice may get lost."""
 
-SETTLED: Final = timedelta(seconds=5)
-"""After its end, no event of a run is held back any more."""
-
 _HELD_BACK_SECONDS: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 """When a listener looks again after a notice: an event shows only once every older transaction has ended."""
 
@@ -39,14 +35,23 @@ _event = TypeAdapter(RunEvent)
 _progress = TypeAdapter(RunProgress)
 
 
-async def run_events(context: ApiContext, run_id: UUID, cursor: str | None) -> AsyncIterator[ServerSentEvent]:
+async def has_ended(repository: RunProgressRepository, run_id: UUID) -> bool:
+    """Whether a run has ended, and all its events are to be had. Raises RunNotFoundError."""
+    progress = await repository.get_progress(run_id)
+    return progress.status is not RunStatus.RUNNING and not await repository.holds_back(run_id)
+
+
+async def run_events(
+    context: ApiContext, run_id: UUID, cursor: str | None, stop: asyncio.Event
+) -> AsyncIterator[ServerSentEvent]:
     """The events after the one whose cursor is given, then those to come, until the run's end was told.
 
     Changes of state have an id, by which a client that comes back goes on; `progress` says where the run stands and
-    has none; `end` is the last. Without it, the stream was broken off, and whoever listens comes back.
+    has none; `end` is the last. Without it, the stream was broken off, as it is when `stop` is set, and whoever listens
+    comes back.
     """
     try:
-        async for event in _told(context, run_id, cursor):
+        async for event in _told(context, run_id, cursor, stop):
             yield event
     except WallTrackError as error:
         if not error.passes:
@@ -54,22 +59,24 @@ async def run_events(context: ApiContext, run_id: UUID, cursor: str | None) -> A
         log.warning("run_events_interrupted", run_id=str(run_id), error=str(error))
 
 
-async def _told(context: ApiContext, run_id: UUID, cursor: str | None) -> AsyncIterator[ServerSentEvent]:
+async def _told(
+    context: ApiContext, run_id: UUID, cursor: str | None, stop: asyncio.Event
+) -> AsyncIterator[ServerSentEvent]:
     repository = RunProgressRepository(context.database)
     told: tuple[object, ...] | None = None
-    said_its_end = False
-    async with _Heard(context.notices, run_id) as heard:
-        while True:
+    async with _Heard(context.notices, run_id, stop) as heard:
+        while not stop.is_set():
             progress = await repository.get_progress(run_id)
+            # In this order: whatever happened to an ended run is committed, and what is not held back now is read next.
+            is_over = progress.status is not RunStatus.RUNNING and not await repository.holds_back(run_id)
             while events := await repository.events_since(run_id, cursor):
                 for event in events:
-                    said_its_end = event.kind == "run" and event.details["status"] != RunStatus.RUNNING
                     yield _sent(event.kind, _event.dump_json(event), event.cursor)
                 cursor = events[-1].cursor
             if (standing := _standing(progress)) != told:
                 told = standing
                 yield _sent("progress", _progress.dump_json(progress))
-            if progress.status is not RunStatus.RUNNING and (said_its_end or heard.is_settled):
+            if is_over:
                 yield _sent("end", _progress.dump_json(progress))
                 return
             await heard.something()
@@ -78,25 +85,24 @@ async def _told(context: ApiContext, run_id: UUID, cursor: str | None) -> AsyncI
 class _Heard:
     """Waits for notices about a run, and for a while after each, looks again by itself."""
 
-    def __init__(self, notices: Notices, run_id: UUID) -> None:
+    def __init__(self, notices: Notices, run_id: UUID, stop: asyncio.Event) -> None:
         self._notices = notices
         self._wanted = (LISTENING, run_notice(run_id))
+        self._stop = stop
         self._event = asyncio.Event()
         self._looks = list(_HELD_BACK_SECONDS)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> _Heard:
-        self._task = asyncio.create_task(self._follow(), name="notices of a run")
+        self._tasks = [
+            asyncio.create_task(self._follow(), name="notices of a run"),
+            asyncio.create_task(self._follow_stop(), name="stop of a stream"),
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            await stopped(self._task)
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing can be held back any more that was noticed."""
-        return not self._looks
+        for task in self._tasks:
+            await stopped(task)
 
     async def something(self) -> None:
         """Return when there may be something new."""
@@ -107,6 +113,10 @@ class _Heard:
         if self._event.is_set():
             self._event.clear()
             self._looks = list(_HELD_BACK_SECONDS)
+
+    async def _follow_stop(self) -> None:
+        await self._stop.wait()
+        self._event.set()
 
     async def _follow(self) -> None:
         async for payload in self._notices.listen():

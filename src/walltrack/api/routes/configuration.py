@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response, Security
 from walltrack.api.asked import LONGEST_CURSOR, IfMatch, PageSize
 from walltrack.api.auth import Operator, authorized
 from walltrack.api.context import ApiContext, Context
+from walltrack.api.document import Answers, refusals
 from walltrack.contract import (
     ConfigPreview,
     ConfigUpdate,
@@ -30,7 +31,15 @@ from walltrack.services.markets import NoMarketError
 router = APIRouter(prefix="/config", tags=["configuration"])
 reading = Security(authorized, scopes=[Scope.READ])
 
-_TRIES: Final = 5
+_TRIES: Final = 50
+"""Each time, somebody else's change was saved."""
+
+_TAGGED: Final[Answers] = {
+    200: {
+        "description": "The configuration.",
+        "headers": {"ETag": {"description": "Its version, for If-Match.", "schema": {"type": "string"}}},
+    }
+}
 _SCHEDULE: Final = ("enabled", "schedule_hours", "schedule_cron", "schedule_timezone", "jitter_seconds")
 
 HistoryCursor = Annotated[
@@ -38,13 +47,13 @@ HistoryCursor = Annotated[
 ]
 
 
-@router.get("", dependencies=[reading])
+@router.get("", dependencies=[reading], responses=_TAGGED)
 async def configuration(context: Context, response: Response) -> ConfigView:
     """The configuration, and where the schedule stands. `ETag` is its version."""
     return _tagged(await context.scheduler.load_config(), response)
 
 
-@router.put("")
+@router.put("", responses=_TAGGED | refusals(_412="Somebody changed it since."))
 async def save_configuration(
     context: Context, caller: Operator, response: Response, request: ConfigUpdate, if_match: IfMatch = None
 ) -> ConfigView:
@@ -58,6 +67,8 @@ async def save_configuration(
         on=lambda error: isinstance(error, ConfigChangedError) and if_match is None,
         attempts=_TRIES,
         wait_initial=0.01,
+        wait_max=0.2,
+        wait_jitter=0.05,
     ):
         with attempt:
             old = await context.scheduler.load_config()
