@@ -128,7 +128,8 @@ class ApiServer:
 
     def end(self) -> None:
         """Stop serving, as the process does that is told to."""
-        self.loop.call_soon_threadsafe(self.stop.set)
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.stop.set)
         self.thread.join()
 
 

@@ -13,11 +13,11 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from walltrack.api.context import ApiContext
 from walltrack.api.health import detailed
+from walltrack.api.paths import route_of
 from walltrack.contract import PartState
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.scheduler.trigger import CODE_VERSION
@@ -119,19 +119,9 @@ class Counted:
         try:
             await self._app(scope, receive, noted)
         finally:
-            route = _route_of(scope)
+            route = route_of(scope) or "none"
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(method, route, str(status)).inc()
             self._metrics.seconds.labels(method, route).observe(
                 time.perf_counter() - began if seconds is None else seconds
             )
-
-
-def _route_of(scope: Scope) -> str:
-    """The whole path of the route that a request came to, its parameters by name; "none" where it came to none."""
-    route = scope.get("route")
-    if not isinstance(route, Route):
-        return "none"
-    # The route has its path below those of the routers that it is in, which have no parameters.
-    parts = scope["path"].split("/")
-    return "/".join(parts[: len(parts) - route.path.count("/")]) + route.path

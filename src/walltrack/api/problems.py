@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from walltrack.api.paths import route_of
 from walltrack.contract import FieldError, Problem
 from walltrack.data.supabase.errors import (
     ConfigChangedError,
@@ -177,13 +178,18 @@ async def _of_validation(request: Request, error: Exception) -> Response:
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     errors = error.errors if isinstance(error, ProblemError) else []
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # Starlette's names the methods of one route, and there may be others at the same path.
+        methods = request.app.openapi()["paths"].get(route_of(request.scope), {})
+        headers["Allow"] = ", ".join(sorted(method.upper() for method in methods) or ["GET"])
     problem = Problem(
         title=TITLES.get(error.status_code, "Refused"),
         status=error.status_code,
         detail=str(error.detail),
         errors=errors,
     )
-    return response_of(problem, error.headers)
+    return response_of(problem, headers)
 
 
 def _fields_of(error: InvalidConfigError) -> list[FieldError]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -25,11 +26,29 @@ log = structlog.get_logger()
 PING_SECONDS: Final = 15
 RETRY_MILLISECONDS: Final = 2_000
 
+EVENT_SCHEMA: Final = {
+    "type": "object",
+    "description": "Its data is JSON: a RunEvent of `run` and `token`, a RunProgress of `progress` and `end`.",
+    "properties": {
+        "event": {"enum": ["run", "token", "progress", "end"]},
+        "id": {"type": "string", "description": "Where to go on after it, of changes of state."},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {
+            "type": "integer",
+            "description": "Milliseconds until a client that was cut off comes back.",
+        },
+    },
+    "required": ["event", "data"],
+}
+
 _LOOK_SECONDS: Final = 10.0
 """How often an idle listener looks by himself: a notice may get lost."""
 
+_AT_ONCE: Final = 500
+"""Events that are read at once."""
+
 _HELD_BACK_SECONDS: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
-"""When a listener looks again after a notice: an event shows only once every older transaction has ended."""
+"""When a listener looks again while an event is held back, which shows once every older transaction has ended."""
 
 _event = TypeAdapter(RunEvent)
 _progress = TypeAdapter(RunProgress)
@@ -66,24 +85,55 @@ async def _told(
     told: tuple[object, ...] | None = None
     async with _Heard(context.notices, run_id, stop) as heard:
         while not stop.is_set():
-            progress = await repository.get_progress(run_id)
-            # In this order: whatever happened to an ended run is committed, and what is not held back now is read next.
-            is_over = progress.status is not RunStatus.RUNNING and not await repository.holds_back(run_id)
-            while events := await repository.events_since(run_id, cursor):
-                for event in events:
-                    yield _sent(event.kind, _event.dump_json(event), event.cursor)
-                cursor = events[-1].cursor
-            if (standing := _standing(progress)) != told:
+            seen = await _undisturbed(_look(repository, run_id, cursor))
+            for event in seen.events:
+                yield _sent(event.kind, _event.dump_json(event), event.cursor)
+                cursor = event.cursor
+            if seen.has_more:
+                continue
+            if (standing := _standing(seen.progress)) != told:
                 told = standing
-                yield _sent("progress", _progress.dump_json(progress))
-            if is_over:
-                yield _sent("end", _progress.dump_json(progress))
+                yield _sent("progress", _progress.dump_json(seen.progress))
+            if seen.is_over:
+                yield _sent("end", _progress.dump_json(seen.progress))
                 return
-            await heard.something()
+            await heard.something(is_soon=seen.holds_back)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look at a run shows: with `has_more`, there are further events to be had now; with `holds_back`, soon."""
+
+    progress: RunProgress
+    events: list[RunEvent]
+    has_more: bool
+    holds_back: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Whether with these events everything was told."""
+        return self.progress.status is not RunStatus.RUNNING and not self.holds_back and not self.has_more
+
+
+async def _look(repository: RunProgressRepository, run_id: UUID, cursor: str | None) -> _Seen:
+    # In this order: whatever happened to an ended run is committed, and what is not held back now is read next.
+    progress = await repository.get_progress(run_id)
+    holds_back = await repository.holds_back(run_id)
+    events = await repository.events_since(run_id, cursor, limit=_AT_ONCE)
+    return _Seen(progress, events, len(events) == _AT_ONCE, holds_back)
+
+
+async def _undisturbed(look: Coroutine[Any, Any, _Seen]) -> _Seen:
+    """What a look shows. Whoever listens may go away meanwhile: the look ends by itself then, since one that is broken
+    off costs its connection to the database.
+    """
+    task = asyncio.ensure_future(look)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(task)
 
 
 class _Heard:
-    """Waits for notices about a run, and for a while after each, looks again by itself."""
+    """Waits for notices about a run."""
 
     def __init__(self, notices: Notices, run_id: UUID, stop: asyncio.Event) -> None:
         self._notices = notices
@@ -104,15 +154,17 @@ class _Heard:
         for task in self._tasks:
             await stopped(task)
 
-    async def something(self) -> None:
-        """Return when there may be something new."""
-        seconds = self._looks.pop(0) if self._looks else _LOOK_SECONDS
+    async def something(self, *, is_soon: bool) -> None:
+        """Return when there may be something new. `is_soon`: there will be, without another notice."""
+        if not is_soon:
+            self._looks = list(_HELD_BACK_SECONDS)
+        seconds = self._looks[0] if is_soon else _LOOK_SECONDS
+        if is_soon and len(self._looks) > 1:
+            del self._looks[0]
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._event.wait()
-        if self._event.is_set():
-            self._event.clear()
-            self._looks = list(_HELD_BACK_SECONDS)
+        self._event.clear()
 
     async def _follow_stop(self) -> None:
         await self._stop.wait()

@@ -14,7 +14,7 @@ from walltrack.api.auth import authorized
 from walltrack.api.context import Context
 from walltrack.api.document import NO_RUN, Answers, refusals
 from walltrack.api.problems import ProblemError
-from walltrack.api.run_events import PING_SECONDS, has_ended, run_events
+from walltrack.api.run_events import EVENT_SCHEMA, PING_SECONDS, has_ended, run_events
 from walltrack.contract import RunFunnel, RunsPage, RunTokens, RunView, Scope
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
@@ -145,7 +145,7 @@ async def difference(context: Context, a: UUID, b: UUID) -> RunDiff:
     | {
         200: {
             "description": "Server-sent events.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT_SCHEMA}},
         },
         204: {"description": "The run has ended, and everything was told: do not come back."},
     },
