@@ -14,6 +14,7 @@ from typing import Annotated
 
 import structlog
 import typer
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from walltrack.api.run_view import run_view
 from walltrack.cli_dashboard import dashboard_command
@@ -218,6 +219,11 @@ def config_show(json: AsJson = False) -> None:
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
     structlog.configure(
+        # Not structlog's own traceback, which shows what the variables hold: keys, for example.
+        processors=[
+            *structlog.get_config()["processors"][:-1],
+            ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

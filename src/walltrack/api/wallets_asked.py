@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated
 
@@ -36,9 +37,6 @@ def wallet_filters(
     demo: Annotated[
         bool | None, Query(description="Only made-up markets showed it, or (false) others did too.")
     ] = None,
-    sort: Annotated[
-        WalletOrder, Query(description="The best score first, or the last found for the first time.")
-    ] = WalletOrder.SCORE,
 ) -> WalletFilters:
     """The asked filters; all that are given must hold."""
     return WalletFilters(
@@ -51,14 +49,26 @@ def wallet_filters(
         watched=watched,
         address_prefix=search,
         demo=demo,
-        order=sort,
     )
 
 
-AskedWallets = Annotated[WalletFilters, Depends(wallet_filters)]
+Filters = Annotated[WalletFilters, Depends(wallet_filters)]
 
 
-def finding_filters(request: Request, filters: AskedWallets) -> WalletFilters | None:
+def wallets_asked(
+    filters: Filters,
+    sort: Annotated[
+        WalletOrder, Query(description="The best score first, or the last found for the first time.")
+    ] = WalletOrder.SCORE,
+) -> WalletFilters:
+    """The asked filters in the asked order."""
+    return replace(filters, order=sort)
+
+
+AskedWallets = Annotated[WalletFilters, Depends(wallets_asked)]
+
+
+def finding_filters(request: Request, filters: Filters) -> WalletFilters | None:
     """Filters on the wallets of a run. None where none is given: then a run shows all that it found."""
     given = {
         "min_score",

@@ -68,7 +68,9 @@ class DiscoveryRunParams(BaseModel):
     profile_immediately: StrictBool = Field(True, description="profile the found wallets within the run")
     min_liquidity_usd: float = Field(10_000.0, ge=0, description="least liquidity of the deepest pool, USD")
     include_launch_slot: StrictBool = Field(False, description="keep buyers of the launch slot")
-    max_credits: Count | None = Field(None, ge=0, description="most provider credits of a run")
+    max_credits: Count | None = Field(
+        None, ge=0, le=1_000_000_000_000, description="most provider credits of a run"
+    )
 
 
 CHOOSING: Final = (

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Security
 from walltrack.api.asked import Cursor, PageSize
 from walltrack.api.auth import authorized
 from walltrack.api.context import Context
+from walltrack.api.document import refusals
 from walltrack.api.problems import ProblemError
 from walltrack.api.wallets_asked import Address, AskedWallets
 from walltrack.contract import Scope, WalletView
@@ -31,7 +32,7 @@ async def list_wallets(
     )
 
 
-@router.get("/{address}")
+@router.get("/{address}", responses=refusals(_404="No run found such a wallet."))
 async def one_wallet(context: Context, address: Address) -> WalletView:
     """All that is known of a wallet: figures over all runs, profiles, scores with their parts, flags with evidence."""
     wallet = await WalletRepository(context.database).get_wallet(address)

@@ -26,7 +26,6 @@ from walltrack.ui.view import View
 
 PAGE_SIZE: Final = 25
 ALL: Final = "all"
-KEPT: Final = "kept"
 
 _COLUMNS: Final = (
     Column("wallet", "Wallet", "wallet"),
@@ -51,7 +50,7 @@ _ORDERS: Final = {
     (FindingOrder.FIRST_BUY_AT, True): "Earliest buy first",
     (FindingOrder.REALIZED_PNL_SOL, True): "Smallest profit first",
 }
-_STATUSES: Final = {ALL: "All that it found", KEPT: "All but excluded"} | {
+_STATUSES: Final = {ALL: "Any status"} | {
     one.value: one.value.replace("_", " ").capitalize() for one in WalletStatus
 }
 
@@ -114,18 +113,15 @@ class RunWallets:
         without = tuple(self._without.value or ())
         if status == ALL and least is None and not without:
             return None
-        statuses = (
-            {
-                ALL: tuple(WalletStatus),
-                KEPT: (),
-            }.get(status)
-            if status in (ALL, KEPT)
-            else (WalletStatus(status),)
-        )
+        if status != ALL:
+            statuses: tuple[WalletStatus, ...] = (WalletStatus(status),)
+        else:
+            # What has a score has a status: without one named, excluded wallets would be left out.
+            statuses = () if least is None else tuple(WalletStatus)
         return WalletFilters(
-            min_score=Decimal(0) if least is None and status == KEPT and not without else _decimal(least),
+            min_score=None if least is None else Decimal(str(least)),
             without_flags=without,
-            statuses=statuses or (),
+            statuses=statuses,
         )
 
     async def load(self) -> None:
@@ -160,7 +156,3 @@ class RunWallets:
         one = self._found.get(event.args)
         if one is not None:
             await show_finding(self._view, self._body, one)
-
-
-def _decimal(value: float | None) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
