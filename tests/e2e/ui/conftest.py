@@ -37,7 +37,7 @@ FLAGS: Final = (
     "--disable-sync",
 )
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=90_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -140,7 +140,7 @@ def open_page(browser: Browser, watched: Watched) -> Iterator[Opens]:
             timezone_id=zone,
             permissions=["clipboard-read", "clipboard-write"],
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(90_000)
         contexts.append(context)
         page = context.new_page()
         page.on("request", watched.request)

@@ -112,17 +112,17 @@ def _page(browser: Browser, size: dict[str, int], *, scheme: str = "light") -> P
         timezone_id="Europe/Berlin",
         reduced_motion="reduce",
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(300_000)
     return context.new_page()
 
 
 def _open(page: Page, stage: Stage, path: str, part: str) -> None:
     page.goto(f"{stage.url}{path}")
-    expect(card(page, part)).to_be_visible(timeout=60_000)
+    expect(card(page, part)).to_be_visible(timeout=300_000)
     if part not in ("parts",):
-        expect(card(page, part).locator("tbody tr").nth(1)).to_be_visible(timeout=60_000)
+        expect(card(page, part).locator("tbody tr").nth(1)).to_be_visible(timeout=300_000)
     if path == "/":
-        expect(page.locator("[data-card=statistics] canvas").last).to_be_visible(timeout=60_000)
+        expect(page.locator("[data-card=statistics] canvas").last).to_be_visible(timeout=300_000)
 
 
 def _take(page: Page, name: str) -> None:

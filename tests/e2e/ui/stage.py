@@ -22,7 +22,7 @@ import psycopg
 from walltrack.data.supabase import embedded
 
 WALLTRACK: Final = str(Path(sys.executable).with_name("walltrack"))
-STARTS_SECONDS: Final = 90
+STARTS_SECONDS: Final = 300
 """How long a process may take to answer before something is wrong with it."""
 
 DEFAULTS: Final[dict[str, Any]] = {
