@@ -27,6 +27,10 @@ NAMES: Final[Mapping[str, tuple[str, str]]] = {
 """What each parameter is called, and its unit; one that is not here is called by its name."""
 
 
+_NO_BOUND: Final = 1e9
+"""A bound that is only there so that numbers fit says nothing to people."""
+
+
 def parameter_name(name: str) -> str:
     """What a parameter is called."""
     return NAMES.get(name, (words(name), ""))[0]
@@ -59,11 +63,12 @@ class ParameterField:
         label = parameter_name(name)
         with tag("div", classes="wt-field", data_field=name) as self._box:
             tag("span", label, classes="wt-field__label", aria_hidden="true")
-            self._reset = tag("button", "", classes="wt-field__reset", type="button")
-            if may_change:
-                self._reset.on("click", self._take_default)
-            else:
-                self._reset.props["disabled"] = True
+            with tag("span"):
+                self._mark = tag("span", "default", classes="wt-field__mark")
+                self._reset = tag("button", f"reset to {_plain(self._default)}", classes="wt-field__reset")
+            self._reset.props["type"] = "button"
+            self._reset.on("click", self._take_default)
+            self._may_change = may_change
             with tag("div", classes="wt-field__control"):
                 self._control = self._switch() if isinstance(self._default, bool) else self._number()
                 self._control.props["aria-label"] = label
@@ -104,11 +109,8 @@ class ParameterField:
             self._control.value = value
         self._box.props["data-changed"] = "yes" if self._name in self._draft.edited else "no"
         is_default = value == self._default
-        write(self._reset, "default" if is_default else f"reset to {shown_value(self._name, self._default)}")
-        if is_default:
-            self._reset.props["disabled"] = True
-        else:
-            self._reset.props.pop("disabled", None)
+        self._mark.set_visibility(is_default)
+        self._reset.set_visibility(not is_default and self._may_change)
         said = self._draft.errors.get(self._name, "")
         write(self._error, said[:1].upper() + said[1:])
 
@@ -127,11 +129,17 @@ def bounds_of(name: str) -> tuple[float | None, float | None]:
 def _help(name: str) -> str:
     said = DiscoveryRunParams.model_fields[name].description or ""
     low, high = bounds_of(name)
-    if low is not None and high is not None:
+    if low is not None and high is not None and high < _NO_BOUND:
         said = f"{said}; {low:,g} to {high:,g}"
     elif low is not None:
         said = f"{said}; {low:,g} or more"
     return said[:1].upper() + said[1:] + "."
+
+
+def _plain(value: Any) -> str:
+    return (
+        ("on" if value else "off") if isinstance(value, bool) else "none" if value is None else f"{value:,g}"
+    )
 
 
 def _as_given(value: float | None) -> float | int | None:

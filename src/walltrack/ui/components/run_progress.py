@@ -68,15 +68,19 @@ class ProgressPanel:
             with tag("div", classes="wt-figures"):
                 self._wallets = _figure("Wallets so far", "wallets")
                 self._profiled = _figure("Profiled", "profiled")
-                self._credits = _figure("Credits used", "credits")
+                with tag("div", classes="wt-figure", data_figure="credits"):
+                    tag("div", "Credits used", classes="wt-figure__label")
+                    self._credits = tag("div", "", classes="wt-figure__value")
+                    self._forecast = tag("div", "", classes="wt-figure__note")
                 with tag("div", classes="wt-figure"):
                     tag("div", "Running for", classes="wt-figure__label")
                     with tag("div", classes="wt-figure__value"):
                         time_of(seen.run.started_at, "since")
                 with tag("div", classes="wt-figure", data_figure="time-left"):
-                    tag("div", "Tokens measured", classes="wt-figure__label")
+                    tag("div", "Time left", classes="wt-figure__label")
                     with tag("div", classes="wt-figure__value"):
                         self._left = time_of(None, "until")
+                    tag("div", "until its tokens are measured", classes="wt-figure__note")
         self.show(seen)
 
     def show(self, seen: RunView) -> None:
@@ -99,8 +103,8 @@ class ProgressPanel:
         write(self._wallets, formatting.count(progress.wallets))
         write(self._profiled, formatting.count(progress.profiled))
         forecast = progress.forecast
-        of = "" if forecast is None else f" / ~{forecast.credits:,}"
-        write(self._credits, f"{progress.used.credits:,}{of}")
+        write(self._credits, formatting.count(progress.used.credits))
+        write(self._forecast, "" if forecast is None else f"tapes: about {forecast.credits:,}")
         set_time(self._left, progress.estimated_end)
 
     async def _cancel(self) -> None:

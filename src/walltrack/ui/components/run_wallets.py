@@ -33,7 +33,6 @@ _COLUMNS: Final = (
     Column("profit", "Realized", "number"),
     Column("usd", "USD", "number", wide=True, title="The same at today's price of SOL"),
     Column("pct", "Profit", "number", title="Of the cost of what it sold"),
-    Column("cost", "Paid", "number", wide=True),
     Column("rank", "Entry", "number", wide=True, title="Its place among the token's buyers"),
     Column("after", "After launch", "number", wide=True),
     Column("trades", "Buys / sells", "number", wide=True),
