@@ -27,31 +27,106 @@ from walltrack.contract import (
     BASE_PATH,
     ConfigPreview,
     ConfigView,
+    CostForecast,
     DetailedHealth,
     FieldError,
     Me,
+    Part,
+    PartState,
     Problem,
     PumpsView,
+    PumpView,
+    RunFunnel,
     RunResumed,
     RunsPage,
     RunStarted,
     RunTokens,
     RunView,
+    Scope,
+    SolPriceView,
     WalletView,
 )
 from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.models import (
+    DayFigures,
     DiscoveryRun,
+    DiscoveryRunParams,
     DiscoveryStats,
     FindingOrder,
     FindingPage,
+    ReadingCost,
     RunOutcome,
+    RunStatus,
+    RunToken,
+    StandingFinding,
+    TokenRefusal,
+    TokenStatus,
+    TriggerType,
     WalletFilters,
+    WalletOrder,
     WalletPage,
+    WalletRecord,
+    WeekFigures,
 )
 from walltrack.discovery.run_diff import RunDiff
-from walltrack.discovery.run_progress import RunEvent, RunProgress
+from walltrack.discovery.run_progress import ProviderUsage, RunEvent, RunProgress
 from walltrack.discovery.schedule_records import ConfigChangePage, TickPage
+from walltrack.discovery.wallet_models import Flag, FlagEvidence, StoredProfile, WalletScore, WalletStatus
+
+__all__ = [
+    "ApiProblemError",
+    "ConfigPreview",
+    "ConfigView",
+    "CostForecast",
+    "DayFigures",
+    "DetailedHealth",
+    "DiscoveryRun",
+    "DiscoveryRunParams",
+    "DiscoveryStats",
+    "FieldError",
+    "FindingOrder",
+    "FindingPage",
+    "Flag",
+    "FlagEvidence",
+    "Me",
+    "Part",
+    "PartState",
+    "Problem",
+    "ProviderUsage",
+    "PumpView",
+    "PumpsView",
+    "ReadingCost",
+    "RunDiff",
+    "RunFunnel",
+    "RunOutcome",
+    "RunProgress",
+    "RunStarted",
+    "RunStatus",
+    "RunToken",
+    "RunTokens",
+    "RunView",
+    "RunsPage",
+    "Scope",
+    "ServerUnreachableError",
+    "SolPriceView",
+    "StandingFinding",
+    "StoredProfile",
+    "StreamedEvent",
+    "TokenRefusal",
+    "TokenStatus",
+    "TriggerType",
+    "WallTrackClient",
+    "WallTrackError",
+    "WalletFilters",
+    "WalletOrder",
+    "WalletPage",
+    "WalletRecord",
+    "WalletScore",
+    "WalletStatus",
+    "WalletView",
+    "WeekFigures",
+    "filter_query",
+]
 
 T = TypeVar("T")
 
@@ -127,6 +202,10 @@ class WallTrackClient:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; for those who keep a client longer than a block."""
         await self._http.aclose()
 
     async def me(self) -> Me:
@@ -279,6 +358,10 @@ class WallTrackClient:
     async def pumps(self, params: Params | None = None) -> PumpsView:
         """What pumps now, by the stored parameters but those that are given."""
         return await self._get(f"{BASE_PATH}/pumps", PumpsView, params or {})
+
+    async def sol_price(self) -> SolPriceView:
+        """What a SOL is worth in USD, by the hour that was over last."""
+        return await self._get(f"{BASE_PATH}/sol-price", SolPriceView)
 
     async def wallets(
         self, filters: WalletFilters | None = None, *, page_size: int = 50, cursor: str | None = None

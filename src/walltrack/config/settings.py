@@ -20,6 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from walltrack.config.api_settings import ApiSettings
 from walltrack.config.client_settings import ClientSettings
+from walltrack.config.dashboard_settings import DashboardSettings
 from walltrack.config.provider_settings import ProviderSettings, shown_secret
 from walltrack.discovery.errors import BadInputError
 
@@ -49,7 +50,7 @@ def default_data_dir() -> Path:
     return platformdirs.user_data_path("walltrack")
 
 
-class Settings(ClientSettings, ApiSettings, ProviderSettings):
+class Settings(DashboardSettings, ClientSettings, ApiSettings, ProviderSettings):
     """Settings, from the environment first, then from `.env` in the current folder, then the defaults.
 
     Build it with `load_settings`, which turns what is wrong into a message for the operator.
