@@ -44,6 +44,7 @@ from walltrack.cli_outcome import runs_outcome, runs_outcomes
 from walltrack.cli_progress import bars
 from walltrack.cli_providers import providers_app, pumps
 from walltrack.cli_records import WALLET_COLUMNS
+from walltrack.cli_retention import retention_app
 from walltrack.cli_run_control import (
     runs_again,
     runs_cancel,
@@ -90,6 +91,7 @@ app.add_typer(lists_app, name="lists")
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(providers_app, name="providers")
+app.add_typer(retention_app, name="retention")
 app.add_typer(schedule_app, name="schedule")
 runs_app.command("outcome")(runs_outcome)
 runs_app.command("outcomes", cls=HereOnly)(runs_outcomes)

@@ -72,7 +72,7 @@ _END: Final = """
     WHERE run_id = %(run_id)s AND mint = %(mint)s
 """
 
-_SEGMENTS: Final = "SELECT tape_segments FROM discovery_run_tokens WHERE run_id = %s AND mint = %s"
+_ONE_OF_RUN: Final = "SELECT * FROM discovery_run_tokens WHERE run_id = %s AND mint = %s"
 
 _TOKENS_OF_RUN: Final = "SELECT * FROM discovery_run_tokens WHERE run_id = %s ORDER BY position, mint"
 
@@ -221,11 +221,11 @@ class RunTokenRepository:
                 plan=plan,
             )
 
-    async def get_tape_segments(self, run_id: UUID, mint: str) -> Mapping[str, int] | None:
-        """Of how many stored segments of each address a token's tape was made; None where that was not noted."""
+    async def get_run_token(self, run_id: UUID, mint: str) -> RunToken | None:
+        """One token of a run; None where it has none of that mint."""
         async with self._database.transaction() as connection:
-            row = await (await connection.execute(_SEGMENTS, (run_id, mint))).fetchone()
-        return None if row is None else row["tape_segments"]
+            row = await (await connection.execute(_ONE_OF_RUN, (run_id, mint))).fetchone()
+        return None if row is None else token_from_row(row)
 
     async def get_run_tokens(self, run_id: UUID) -> list[RunToken]:
         """The tokens of a run, in the order in which they were added."""
