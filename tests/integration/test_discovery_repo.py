@@ -70,7 +70,7 @@ async def found_on(database: Database, run_id: UUID, mint: str, wallets: Sequenc
 any_amount = st.floats(0, allow_nan=False, allow_infinity=False)
 
 
-@example_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     params=st.builds(
         DiscoveryRunParams,

@@ -141,7 +141,7 @@ stored_runs = st.builds(
 )
 
 
-@example_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(now=st.one_of(moments, edges), raw=st.lists(stored_runs, max_size=25), weeks=st.integers(1, 5))
 @example(now=datetime(2021, 1, 3, 23, 59, 59, 999999, tzinfo=UTC), raw=[], weeks=2)  # the end of 2020-W53
 @example(now=datetime(2026, 3, 30, tzinfo=UTC), raw=[(timedelta(0), "completed", 1, 1, 1.0)], weeks=1)
