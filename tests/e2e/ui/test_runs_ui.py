@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.ui.conftest import PHONE, Opens
-from tests.e2e.ui.parts import card, figure, number, press
+from tests.e2e.ui.parts import card, choose, figure, number, press
 from tests.e2e.ui.stage import Stage
 
 YEAR = 2021
@@ -115,7 +115,7 @@ def test_a_date_range_changes_table_cards_and_charts_alike(
     expect(history_rows(page)).not_to_have_count(3)
     page.get_by_label("First day").fill("2019-01-01")
     page.get_by_label("Last day").fill("2019-01-31")
-    expect(history_rows(page)).to_have_count(1)
+    expect(history_rows(page)).to_have_count(0)
     expect(card(page, "history")).to_contain_text("No runs in this date range.")
     expect(statistics).to_contain_text("No runs in this date range.")
 
@@ -205,3 +205,36 @@ def test_the_history_turns_its_pages(system: Stage, open_page: Opens) -> None:
             press(history, "Next page")
     assert len(seen) == 45
     expect(history.get_by_role("button", name="Next page")).to_be_disabled()
+
+
+def test_the_wallets_of_a_run_are_ordered_filtered_explained_and_exported(
+    system: Stage, ended: UUID, open_page: Opens
+) -> None:
+    page = open_page(f"{system.url}/runs/{ended}")
+    wallets = card(page, "run-wallets")
+    asked = f"/api/discovery/runs/{ended}/wallets"
+    rows = wallets.locator("tbody tr")
+    richest = system.get(asked)["findings"][0]["finding"]
+    expect(rows.first).to_contain_text(richest["wallet_address"][:4])
+    choose(page, "Order", "First to enter first")
+    first = system.get(asked, sort="entry_rank", ascending=True)["findings"][0]["finding"]
+    expect(rows.first).to_contain_text(f"#{first['found']['entry_rank']}")
+    choose(page, "Status of wallets", "Active")
+    active = system.get(asked, status="active")["total"]
+    expect(wallets.locator("[data-figure=finding-count]")).to_have_text(re.compile(rf"^{active} findings?$"))
+    choose(page, "Status of wallets", "Any status")
+    choose(page, "Order", "Largest profit first")
+    expect(rows.first).to_contain_text(richest["wallet_address"][:4])
+    rows.first.locator("td").nth(2).click()
+    dialog = page.locator("[data-dialog=finding]")
+    expect(dialog).to_contain_text("Received, all sells")
+    signature = richest["found"]["signatures"][0]
+    proof = dialog.get_by_role("link", name=f"Open {signature} in an explorer")
+    expect(proof).to_have_attribute("href", f"https://solscan.io/tx/{signature}")
+    press(dialog, "Close")
+    with page.expect_download() as loading:
+        wallets.get_by_role("link", name="Export CSV").click()
+    lines = loading.value.path().read_text().splitlines()
+    assert lines[0].startswith("wallet_address,source_token,")
+    assert len(lines) == 1 + system.get(asked)["total"]
+    assert richest["wallet_address"] in lines[1]

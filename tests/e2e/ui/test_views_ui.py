@@ -64,6 +64,10 @@ def test_wallets_are_searched_filtered_and_opened(system: Stage, ended: UUID, op
     expect(figure(page, "score")).to_have_text(f"{float(best['score']):.3f}")
     expect(card(page, "score")).to_contain_text("settled positions")
     expect(card(page, "profile")).to_contain_text("Return on cost")
+    found = card(page, "findings")
+    expect(found.locator("tbody tr")).to_have_count(best["sources"])
+    found.locator("tbody tr").first.get_by_role("link", name=re.compile("…")).last.click()
+    expect(page).to_have_url(re.compile("/runs/"))
 
 
 def test_the_flags_of_a_wallet_stand_with_their_evidence(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
 from nicegui import ui
 from nicegui.element import Element
@@ -14,6 +15,8 @@ from walltrack.ui.components.parts import TONES, address, button, chip, explain,
 from walltrack.ui.components.score_parts import show_score_parts
 from walltrack.ui.components.tables import Row
 from walltrack.ui.view import View
+
+_NEW: Final[Row] = {"text": "new", "tone": "info", "title": "No run had found this wallet before"}
 
 
 def finding_row(one: StandingFinding, sol_usd: Decimal | None) -> Row:
@@ -40,9 +43,8 @@ def finding_row(one: StandingFinding, sol_usd: Decimal | None) -> Row:
         "status_text": status.replace("_", " "),
         "status_tone": "dull" if standing.status is None else TONES[standing.status],
         "status_title": standing.reason,
-        "flags": _flag_chips(() if found is None else found.flags, () if found is None else found.evidence),
-        "new": "new" if finding.is_new else "",
-        "new_tone": "info",
+        "flags": ([_NEW] if finding.is_new else [])
+        + _flag_chips(() if found is None else found.flags, () if found is None else found.evidence),
         "proof": [] if found is None else list(found.signatures[:2]),
     }
 

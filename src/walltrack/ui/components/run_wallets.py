@@ -39,8 +39,7 @@ _COLUMNS: Final = (
     Column("trades", "Buys / sells", "number", wide=True),
     Column("score", "Score", "number", title="Today's, 0 to 1"),
     Column("status", "Status", "chip", wide=True),
-    Column("new", "", "chip", wide=True),
-    Column("flags", "Flags", "chips", wide=True),
+    Column("flags", "Marks", "chips", wide=True),
 )
 _ORDERS: Final = {
     (FindingOrder.REALIZED_PNL_SOL, False): "Largest profit first",
