@@ -18,6 +18,7 @@ from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunParams,
     ReadingCost,
+    RemovedTokens,
     RunStatus,
     RunToken,
     TokenRefusal,
@@ -154,7 +155,9 @@ class RunFunnel(BaseModel):
 
 
 class RunView(BaseModel):
-    """All of a run but its wallets. `tokens` are in the order in which they were listed."""
+    """All of a run but its wallets. `tokens` are in the order in which they were listed; where retention removed them
+    and the refusals, `run.removed` says what they came to.
+    """
 
     run: DiscoveryRun
     progress: RunProgress
@@ -165,10 +168,13 @@ class RunView(BaseModel):
 
 
 class RunTokens(BaseModel):
-    """The outcome of each token of a run, and the tokens that it left out."""
+    """The outcome of each token of a run, and the tokens that it left out. `removed`: retention removed both, and this
+    is what they came to.
+    """
 
     tokens: list[RunToken]
     refusals: list[TokenRefusal]
+    removed: RemovedTokens | None = None
 
 
 class ConfigView(BaseModel):

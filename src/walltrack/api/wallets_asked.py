@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query, Request
 
@@ -16,7 +16,8 @@ Address = Annotated[
 ]
 
 
-def wallet_filters(
+def finding_filters(
+    request: Request,
     min_score: Annotated[Decimal | None, Query(ge=0, le=1, description="At least this score.")] = None,
     with_flag: Annotated[list[Flag] | None, Query(description="Has all of these flags.")] = None,
     without_flag: Annotated[list[Flag] | None, Query(description="Has none of these flags.")] = None,
@@ -30,15 +31,10 @@ def wallet_filters(
         list[WalletStatus] | None, Query(description="One of these; left out: all but excluded ones.")
     ] = None,
     watched: Annotated[bool, Query(description="Is on the watch list.")] = False,
-    search: Annotated[
-        str | None,
-        Query(pattern=r"^[1-9A-HJ-NP-Za-km-z]{1,44}$", description="The address begins so, in this case."),
-    ] = None,
-    demo: Annotated[
-        bool | None, Query(description="Only made-up markets showed it, or (false) others did too.")
-    ] = None,
-) -> WalletFilters:
-    """The asked filters; all that are given must hold."""
+) -> WalletFilters | None:
+    """The asked filters by what is known of a wallet; all that are given must hold. None where none is given."""
+    if not _OF_WALLETS & set(request.query_params):
+        return None
     return WalletFilters(
         min_score=min_score,
         with_flags=tuple(with_flag or ()),
@@ -47,39 +43,31 @@ def wallet_filters(
         min_closed_positions=min_closed,
         statuses=tuple(status or ()),
         watched=watched,
-        address_prefix=search,
-        demo=demo,
     )
 
 
-Filters = Annotated[WalletFilters, Depends(wallet_filters)]
+_OF_WALLETS: Final = {
+    *("min_score", "with_flag", "without_flag", "active_within_days", "min_closed", "status", "watched")
+}
+
+AskedFindings = Annotated[WalletFilters | None, Depends(finding_filters)]
 
 
-def wallets_asked(
-    filters: Filters,
+def wallet_filters(
+    known: AskedFindings,
+    search: Annotated[
+        str | None,
+        Query(pattern=r"^[1-9A-HJ-NP-Za-km-z]{1,44}$", description="The address begins so, in this case."),
+    ] = None,
+    demo: Annotated[
+        bool | None, Query(description="Only made-up markets showed it, or (false) others did too.")
+    ] = None,
     sort: Annotated[
         WalletOrder, Query(description="The best score first, or the last found for the first time.")
     ] = WalletOrder.SCORE,
 ) -> WalletFilters:
-    """The asked filters in the asked order."""
-    return replace(filters, order=sort)
+    """The asked filters; all that are given must hold."""
+    return replace(known or WalletFilters(), address_prefix=search, demo=demo, order=sort)
 
 
-AskedWallets = Annotated[WalletFilters, Depends(wallets_asked)]
-
-
-def finding_filters(request: Request, filters: Filters) -> WalletFilters | None:
-    """Filters on the wallets of a run. None where none is given: then a run shows all that it found."""
-    given = {
-        "min_score",
-        "with_flag",
-        "without_flag",
-        "active_within_days",
-        "min_closed",
-        "status",
-        "watched",
-    }
-    return filters if given & set(request.query_params) else None
-
-
-AskedFindings = Annotated[WalletFilters | None, Depends(finding_filters)]
+AskedWallets = Annotated[WalletFilters, Depends(wallet_filters)]

@@ -125,6 +125,28 @@ class Settings(DashboardSettings, ClientSettings, ApiSettings, ProviderSettings)
         alias="WALLTRACK_LEASE_SECONDS",
         description="seconds after which work of a process that gives no sign of life is done by another",
     )
+    retain_tapes_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        alias="WALLTRACK_RETAIN_TAPES_DAYS",
+        description="days for which tapes and wallets' histories are kept after their last use",
+    )
+    retain_run_tokens_days: int = Field(
+        365,
+        ge=1,
+        le=36500,
+        alias="WALLTRACK_RETAIN_RUN_TOKENS_DAYS",
+        description="days for which a run's rows by token, refusals and events are kept after its end; the run itself, "
+        "what it found and statistics always are",
+    )
+    tapes_max_gb: int = Field(
+        20,
+        ge=1,
+        le=100_000,
+        alias="WALLTRACK_TAPES_MAX_GB",
+        description="most GB of stored tapes and wallets' histories; the longest unused go first",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO, alias="WALLTRACK_LOG_LEVEL", description="least level of the messages that are logged"
     )
