@@ -51,8 +51,8 @@ NOBODY: Final = "http://127.0.0.1:9"
 _START_SECONDS: Final = 60.0
 _FORGOTTEN: Final = (
     "discovery_config", "schedule_ticks", "discovery_runs", "wallets", "wallet_profiles", "wallet_histories",
-    "address_lists", "run_requests", "api_keys", "config_audit", "provider_usage", "walltrack_jobs.procrastinate_events",
-    "walltrack_jobs.procrastinate_jobs", "walltrack_jobs.procrastinate_workers",
+    "address_lists", "run_requests", "api_keys", "config_audit", "provider_usage",
+    "walltrack_jobs.procrastinate_events", "walltrack_jobs.procrastinate_jobs", "walltrack_jobs.procrastinate_workers",
 )  # fmt: skip
 
 
