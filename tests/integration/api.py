@@ -50,9 +50,10 @@ NOBODY: Final = "http://127.0.0.1:9"
 
 _START_SECONDS: Final = 60.0
 _FORGOTTEN: Final = (
-    "discovery_runs, wallets, wallet_profiles, wallet_histories, address_lists, run_requests, api_keys, schedule_ticks,"
-    " config_audit, walltrack_jobs.procrastinate_jobs, walltrack_jobs.procrastinate_workers, provider_usage"
-)
+    "discovery_config", "schedule_ticks", "discovery_runs", "wallets", "wallet_profiles", "wallet_histories",
+    "address_lists", "run_requests", "api_keys", "config_audit", "provider_usage", "walltrack_jobs.procrastinate_events",
+    "walltrack_jobs.procrastinate_jobs", "walltrack_jobs.procrastinate_workers",
+)  # fmt: skip
 
 
 @dataclass
@@ -117,8 +118,9 @@ class ApiServer:
     def empty(self) -> None:
         """Forget everything that was stored, keys too."""
         with self.sql() as connection:
-            connection.execute(f"TRUNCATE {_FORGOTTEN} CASCADE")
-            connection.execute("INSERT INTO discovery_config (id) VALUES (1)")
+            # Of few rows, this is far quicker than TRUNCATE.
+            forget = "; ".join(f"DELETE FROM {table}" for table in _FORGOTTEN)
+            connection.execute(f"BEGIN; {forget}; INSERT INTO discovery_config (id) VALUES (1); COMMIT")
         self._keys.clear()
 
     def start_run(self, client: httpx.Client, body: Mapping[str, object] | None = None) -> UUID:
