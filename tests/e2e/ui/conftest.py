@@ -27,6 +27,9 @@ CHROMIUM: Final = (
 )
 WIDE: Final = {"width": 1280, "height": 800}
 PHONE: Final = {"width": 390, "height": 844}
+MACHINES: Final = "ERR_NETWORK_CHANGED"
+"""What Chromium says where somebody else on the machine takes a network interface up or down; it asks again."""
+
 FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -74,7 +77,7 @@ class Watched:
 
     def unexpected(self) -> list[str]:
         """Complaints that no test provoked."""
-        return [one for one in self.complaints if not any(part in one for part in self.expected)]
+        return [one for one in self.complaints if not any(part in one for part in (*self.expected, MACHINES))]
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Process:
         """Stop it, and wait until it is gone."""
         if self.running is not None:
             self.running.send_signal(how)
-            self.running.wait(30)
+            self.running.wait(STARTS_SECONDS)
             self.running = None
 
 

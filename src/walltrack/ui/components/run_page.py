@@ -25,6 +25,7 @@ from walltrack.ui.components.parts import (
     tell,
     time_of,
 )
+from walltrack.ui.components.run_outcome import show_run_outcome
 from walltrack.ui.components.run_progress import ProgressPanel
 from walltrack.ui.components.run_tokens import show_refusals, show_tokens
 from walltrack.ui.components.run_wallets import RunWallets
@@ -62,6 +63,10 @@ class _RunPage:
     async def load(self) -> None:
         """Ask for what it found."""
         await self._wallets.load()
+        run = self._seen.run
+        if run.status is not RunStatus.RUNNING and not self._outcome.is_deleted:
+            with self._outcome:
+                await show_run_outcome(self._view, run.id)
 
     async def _see(self, beat: Beat, _: Beat) -> None:
         run_id = self._seen.run.id
@@ -105,7 +110,9 @@ class _RunPage:
             with card("Tokens", name="tokens"):
                 show_tokens(seen.tokens)
             show_refusals(seen.refusals)
-            _show_usage(seen)
+            with tag("div", classes="wt-columns"):
+                self._outcome = tag("div")
+                _show_usage(seen)
 
     def _title(self) -> None:
         run = self._seen.run
