@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults lint format bench bench-sandbox bench-quality bench-api lock clean
+.PHONY: help setup run test test-faults lint format bench bench-sandbox bench-quality bench-api lock secrets clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
@@ -52,10 +52,13 @@ bench-api: $(READY)  ## Print how fast the API answers at a million runs
 	$(BIN)/python -m benchmarks.api
 
 lock: $(READY)  ## Write the requirements locks anew from the .in files
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
-		--python-version 3.11 requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
-		--python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	@for name in requirements requirements-build requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
+			--python-version 3.11 $$name.in -o $$name.txt || exit 1; \
+	done
+
+secrets:  ## Write the secrets of the containers, once; what is there is kept
+	@deploy/make-secrets
 
 clean:  ## Remove what was built; data/ is kept
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
