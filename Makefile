@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults lint format bench bench-sandbox bench-quality bench-api lock secrets clean
+.PHONY: help setup run test test-api test-docker test-faults lint format bench bench-sandbox bench-quality bench-api lock \
+	secrets clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
@@ -35,6 +36,9 @@ format: $(READY)  ## Put the code in its format
 
 test: lint  ## Run lint and all tests
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-api: $(READY)  ## Ask the HTTP API 20,000 generated requests and more
+	$(BIN)/python -m tests.api_fuzz
 
 test-faults: $(READY)  ## Kill, stop and cut off serving processes, many times over
 	$(BIN)/python -m tests.faults

@@ -289,8 +289,8 @@ def of_history(folder: Path, conninfo: str, runs: int, requests: int, seconds: f
         if seconds:
             times, failed = asyncio.run(sustain(base, asked, seconds))
             print(
-                f"{runs:>9,} runs  {RATE} requests a second for {seconds:.0f} s: {len(times):,} answered, {failed} failed,"
-                f" p50 {statistics.median(times):.1f} ms, p95 {p95(times):.1f} ms",
+                f"{runs:>9,} runs  {RATE} requests a second for {seconds:.0f} s: {len(times):,} answered,"
+                f" {failed} failed, p50 {statistics.median(times):.1f} ms, p95 {p95(times):.1f} ms",
                 flush=True,
             )
     return {name: statistics.median(times) for name, times in found.items()}

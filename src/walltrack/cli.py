@@ -14,6 +14,7 @@ from typing import Annotated
 
 import structlog
 import typer
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from walltrack.api.run_view import run_view
 from walltrack.cli_health import health_command
@@ -40,7 +41,7 @@ from walltrack.cli_options import (
 )
 from walltrack.cli_outcome import runs_outcome, runs_outcomes
 from walltrack.cli_progress import bars
-from walltrack.cli_providers import providers_app, pumps, sandbox_command
+from walltrack.cli_providers import providers_app, pumps
 from walltrack.cli_records import WALLET_COLUMNS
 from walltrack.cli_run_control import (
     runs_again,
@@ -53,6 +54,7 @@ from walltrack.cli_run_control import (
 from walltrack.cli_run_diff import runs_diff
 from walltrack.cli_running import FAILED, Commands, print_json, with_database
 from walltrack.cli_runs import RunFound, runs_app, show_wallets
+from walltrack.cli_sandbox import sandbox_command
 from walltrack.cli_schedule import schedule_app
 from walltrack.cli_serve import serve_command
 from walltrack.cli_server import HereOnly, server_options
@@ -215,6 +217,11 @@ def config_show(json: AsJson = False) -> None:
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
     structlog.configure(
+        # Not structlog's own traceback, which shows what the variables hold: keys, for example.
+        processors=[
+            *structlog.get_config()["processors"][:-1],
+            ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

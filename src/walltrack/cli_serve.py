@@ -61,8 +61,6 @@ async def _serve(place: Market, roles: frozenset[Role], slots: int) -> None:
     opened.cancel()
     if ready.is_set():
         names = ", ".join(sorted(role.value for role in roles))
-        if Role.API in roles:
-            _tell_of_api(place.settings)
         tell(f"serving: {names}; runs on the {place.description}. Ctrl-C or SIGTERM ends it.")
     with _alive(place.settings, loop) if ready.is_set() else nullcontext():
         await serving
@@ -88,16 +86,17 @@ async def _api(serving: Serving, stop: asyncio.Event) -> None:
         market=serving.market.name,
         clock=clock,
     )
-    await serve_api(context, stop)
+    await serve_api(context, stop, listening=lambda port: _tell_of_api(settings, port))
 
 
-def _tell_of_api(settings: Settings) -> None:
+def _tell_of_api(settings: Settings, port: int) -> None:
     asks = (
         "asks for API keys"
         if settings.asks_for_keys
         else "asks for NO KEY, since only this machine reaches it"
     )
-    tell(f"API at http://{settings.api_host}:{settings.api_port}: it {asks}.")
+    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+    tell(f"API at http://{host}:{port}: it {asks}.")
 
 
 def _roles(text: str) -> frozenset[Role]:

@@ -43,6 +43,8 @@ from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryStats,
+    FindingOrder,
+    FindingPage,
     RunOutcome,
     WalletFilters,
     WalletPage,
@@ -158,6 +160,26 @@ class WallTrackClient:
         """One run, with its tokens, progress and usage."""
         return await self._get(f"{BASE_PATH}/runs/{run_id}", RunView)
 
+    async def run_wallets(
+        self,
+        run_id: UUID,
+        filters: WalletFilters | None = None,
+        *,
+        sort: FindingOrder = FindingOrder.REALIZED_PNL_SOL,
+        ascending: bool = False,
+        page_size: int = 50,
+        cursor: str | None = None,
+    ) -> FindingPage:
+        """A page of what a run found; with filters, only of wallets that pass them today."""
+        asked = {"sort": sort.value, "ascending": ascending, "page_size": page_size, "cursor": cursor}
+        query = {name: value for name, value in filter_query(filters).items() if name != "sort"}
+        return await self._get(f"{BASE_PATH}/runs/{run_id}/wallets", FindingPage, query | asked)
+
+    async def run_wallets_csv(self, run_id: UUID) -> bytes:
+        """All that a run found, as CSV in UTF-8 with a line of names."""
+        path = f"{BASE_PATH}/runs/{run_id}/wallets"
+        return (await self._asked("GET", path, headers={"Accept": "text/csv"})).content
+
     async def run_tokens(self, run_id: UUID) -> RunTokens:
         """The outcome of each token of a run."""
         return await self._get(f"{BASE_PATH}/runs/{run_id}/tokens", RunTokens)
@@ -269,6 +291,13 @@ class WallTrackClient:
     async def wallet(self, address: str) -> WalletView:
         """All that is known of a wallet."""
         return await self._get(f"{WALLETS}/{quote(address, safe='')}", WalletView)
+
+    async def wallet_findings(
+        self, address: str, *, page_size: int = 50, cursor: str | None = None
+    ) -> FindingPage:
+        """A page of what every run found of a wallet, the newest first."""
+        path = f"{WALLETS}/{quote(address, safe='')}/findings"
+        return await self._get(path, FindingPage, {"page_size": page_size, "cursor": cursor})
 
     async def health(self) -> DetailedHealth:
         """How every part is; also where a part of it failed."""

@@ -232,7 +232,8 @@ def test_a_served_sandbox_is_used_by_other_processes_until_it_is_stopped(
     walltrack: CommandLine, tmp_path: Path
 ) -> None:
     truth = tmp_path / "truth.json"
-    process = walltrack.start("sandbox", "--size", "3200", "--port", "0", "--truth", truth)
+    reach = ("--host", "0.0.0.0", "--advertise", "localhost", "--port", "0")
+    process = walltrack.start("sandbox", "--size", "3200", *reach, "--truth", truth)
     try:
         assert process.stdout is not None
         lines = [process.stdout.readline()]
@@ -242,6 +243,9 @@ def test_a_served_sandbox_is_used_by_other_processes_until_it_is_stopped(
         done = walltrack("pumps", "--json", **(at | UNLIMITED | ONE_TRY))
         assert done.returncode == 0, done.stderr
         listed = json.loads(done.stdout)
+        address = at["WALLTRACK_HELIUS_RPC_URL"].removeprefix("http://").removesuffix("/helius")
+        assert address.startswith("localhost:")
+        assert listed["source"] == f"sandbox at {address} (demo data)"
         mints = {token["mint"] for token in json.loads(truth.read_bytes())["tokens"]}
         assert {token["mint"] for token in listed["pumped"] + listed["refused"]} & mints
         process.send_signal(signal.SIGINT)
@@ -250,3 +254,9 @@ def test_a_served_sandbox_is_used_by_other_processes_until_it_is_stopped(
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_sandbox_is_not_advertised_by_what_is_no_host_name(walltrack: CommandLine) -> None:
+    done = walltrack("sandbox", "--advertise", "http://sandbox/")
+    assert done.returncode == 2
+    assert "--advertise: 'http://sandbox/' is no host name" in done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, TypedDict
 
 from walltrack.sandbox.server.faults import Faults
+from walltrack.sandbox.server.renewal import Renewal
 
 SANDBOX_KEY: Final = "sandbox"
 """The key that works when none are named."""
@@ -68,6 +69,7 @@ class ServerOptions(TypedDict, total=False):
     - faults: what goes wrong on purpose (nothing)
     - rate_factor: multiplies every rate limit of every provider (1.0); for tests that do not measure limits
     - truth_file: where to write truth.json (nowhere)
+    - renewal: another market every so often (none); truth_file is written anew then
     - clock: seconds, monotonic, for the rate limits (time.monotonic)
     """
 
@@ -76,6 +78,7 @@ class ServerOptions(TypedDict, total=False):
     faults: Faults
     rate_factor: float
     truth_file: Path | None
+    renewal: Renewal | None
     clock: Callable[[], float]
 
 
@@ -87,6 +90,8 @@ class Settled:
     faults: Faults = field(default_factory=Faults)
     rate_factor: float = 1.0
     clock: Callable[[], float] = time.monotonic
+    truth_file: Path | None = None
+    renewal: Renewal | None = None
 
 
 def settled(options: ServerOptions) -> Settled:
@@ -100,4 +105,6 @@ def settled(options: ServerOptions) -> Settled:
         faults=options.get("faults", Faults()),
         rate_factor=factor,
         clock=options.get("clock", time.monotonic),
+        truth_file=options.get("truth_file"),
+        renewal=options.get("renewal"),
     )
