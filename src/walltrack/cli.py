@@ -62,7 +62,7 @@ from walltrack.cli_tables import Screen
 from walltrack.cli_wallets import wallets_app
 from walltrack.config.settings import load_settings, show_settings
 from walltrack.data.supabase.client import Database
-from walltrack.data.supabase.migrate import migrate
+from walltrack.data.supabase.migrate import migrate, missing_sql
 from walltrack.desk.local import findings_of
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import RunStatus
@@ -198,9 +198,16 @@ def example_tapes(
 
 
 @app.command("migrate", cls=HereOnly)
-def migrate_command() -> None:
+def migrate_command(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SQL that is missing, and change nothing.")
+    ] = False,
+) -> None:
     """Bring the database to the tables of this version."""
-    migrate(load_settings(), Screen().say)
+    if dry_run:
+        sys.stdout.write(missing_sql(load_settings()))
+    else:
+        migrate(load_settings(), Screen().say)
 
 
 @config_app.command("show", cls=HereOnly)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, TimerHandle
 
 ALIVE_FILE: Final = "WALLTRACK_ALIVE_FILE"
 TOUCHED_EVERY_SECONDS: Final = 5.0
@@ -46,18 +46,17 @@ def sign_of_life(path: Path, loop: AbstractEventLoop) -> Iterator[None]:
 
     Raises OSError where the file cannot be written at first.
     """
-    path.touch()
+    timers: list[TimerHandle] = []
 
-    def again() -> None:
-        nonlocal timer
-        timer = loop.call_later(TOUCHED_EVERY_SECONDS, again)
+    def touch() -> None:
         path.touch()
+        timers[:] = [loop.call_later(TOUCHED_EVERY_SECONDS, touch)]
 
-    timer = loop.call_later(TOUCHED_EVERY_SECONDS, again)
+    touch()
     try:
         yield
     finally:
-        timer.cancel()
+        timers[0].cancel()
         path.unlink(missing_ok=True)
 
 
