@@ -40,6 +40,10 @@ test: lint  ## Run lint and all tests
 test-api: $(READY)  ## Ask the HTTP API 20,000 generated requests and more
 	$(BIN)/python -m tests.api_fuzz
 
+test-docker: $(READY)  ## Deploy with Docker Compose, crash, upgrade, roll back, back up; needs an engine
+	@docker info >/dev/null 2>&1 || echo "test-docker: NO DOCKER ENGINE ANSWERS: everything is skipped" >&2
+	WALLTRACK_TEST_CONTAINERS=1 $(BIN)/pytest -n 0 -p no:randomly -ra --durations 8 tests/docker
+
 test-faults: $(READY)  ## Kill, stop and cut off serving processes, many times over
 	$(BIN)/python -m tests.faults
 

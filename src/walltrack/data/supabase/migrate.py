@@ -105,7 +105,7 @@ def roll_back(settings: Settings, target: str, report: Report) -> list[str]:
 
 def list_migrations(settings: Settings) -> list[tuple[str, bool]]:
     """Every migration with whether it is applied, the oldest first. Changes nothing."""
-    with _connection(settings) as (connection, where), translated(where):
+    with connected(settings) as (connection, where), translated(where):
         applied, steps = _applied(connection)
     applied |= _queue_migration(steps)
     return [(name, name in applied) for name in known_migrations()]
@@ -116,7 +116,7 @@ def missing_sql(settings: Settings) -> str:
 
     What it notes about the migrations themselves is left out.
     """
-    with _connection(settings) as (connection, where), translated(where):
+    with connected(settings) as (connection, where), translated(where):
         applied, steps = _applied(connection)
     texts = [
         (name, migration_sql(name))
@@ -247,7 +247,8 @@ def _print(line: str) -> None:
 
 
 @contextmanager
-def _connection(settings: Settings) -> Iterator[tuple[psycopg.Connection[tuple[Any, ...]], str]]:
+def connected(settings: Settings) -> Iterator[tuple[psycopg.Connection[tuple[Any, ...]], str]]:
+    """A connection in autocommit mode, and how messages name the database. Raises as `Database`."""
     with ExitStack() as stack:
         if settings.database_url is None:
             base = stack.enter_context(embedded.serving(settings.data_dir)).conninfo
@@ -266,7 +267,7 @@ def _connection(settings: Settings) -> Iterator[tuple[psycopg.Connection[tuple[A
 
 @contextmanager
 def _bookkeeping(settings: Settings) -> Iterator[tuple[Bookkeeping, str]]:
-    with _connection(settings) as (connection, where):
+    with connected(settings) as (connection, where):
         yield Bookkeeping(connection), where
 
 
