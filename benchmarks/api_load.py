@@ -18,11 +18,16 @@ FINDINGS_PER_RUN: Final = 20
 WALLETS_PER_RUN: Final = 2
 _FOUND_OFTEN: Final = 10_000
 
-# Base58 of a number, long enough for an address: the digits of an MD5 that base58 has.
-_ADDRESS: Final = """
-    CREATE FUNCTION pg_temp.address(kind text, number bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-        SELECT rpad(translate(md5(kind || number) || md5(number || kind), '0', 'z'), 44, 'W')
+# Base58 of a number, as long as an address. Those of wallets begin in every way, for searches.
+_MINT: Final = """
+    CREATE FUNCTION pg_temp.mint(number bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+        SELECT rpad('M' || translate(number::text, '0', 'z'), 44, 'W')
     $$
+"""
+_ADDRESSES: Final = """
+    CREATE TEMP TABLE addresses AS
+    SELECT n, rpad(translate(md5(n::text) || md5('w' || n), '0', 'z'), 44, 'W')::varchar AS address
+    FROM generate_series(1::bigint, %(wallets)s) AS n
 """
 
 _RUNS: Final = """
@@ -49,7 +54,7 @@ _TOKENS: Final = """
         run_id, mint, position, status, wallets_found, launch_at, launch_slot, first_event_at, last_event_at, events,
         wallets_seen, wallets_early, requests, credits, completed_at
     )
-    SELECT run.id, pg_temp.address('mint', n * 5 + place), place, 'done', 4, run.started_at, n, run.started_at,
+    SELECT run.id, pg_temp.mint(n * 5 + place), place, 'done', 4, run.started_at, n, run.started_at,
         run.completed_at, 1000, 300, 60, 2, 20, run.completed_at
     FROM generate_series(greatest(1::bigint, %(runs)s - 200000), %(runs)s) AS n
     JOIN discovery_runs run ON run.id = md5('run' || n)::uuid
@@ -68,7 +73,7 @@ _WALLETS: Final = """
         address, first_seen_at, last_seen_at, flags, demo, score, score_version, status, closed_positions,
         last_active_at, profiled_at, profile_as_of
     )
-    SELECT pg_temp.address('wallet', n), seen, greatest(seen, active), flags, n %% 50 = 0,
+    SELECT addresses.address, seen, greatest(seen, active), flags, n %% 50 = 0,
         CASE WHEN status IN ('active', 'dormant') THEN round(power(luck, 2)::numeric, 4) END, 1, status,
         CASE WHEN status IS NOT NULL THEN (luck * luck * 120)::int END,
         CASE WHEN status IS NOT NULL THEN active END,
@@ -83,7 +88,7 @@ _WALLETS: Final = """
                 WHEN n %% 30 = 4 THEN ARRAY['sniper'] WHEN n %% 45 = 5 THEN ARRAY['fast_trade', 'sniper']
                 WHEN n %% 450 = 6 THEN ARRAY['insider'] ELSE '{}' END AS flags
         FROM generate_series(1::bigint, %(wallets)s) AS n
-    ) made
+    ) made JOIN addresses USING (n)
 """
 
 _FINDINGS: Final = """
@@ -93,14 +98,17 @@ _FINDINGS: Final = """
         held_tokens, held_cost_sol, completeness, signatures
     )
     SELECT gen_random_uuid(), run.id,
-        CASE WHEN place = 1 AND n %% greatest(1, %(runs)s / %(often)s) = 0 THEN pg_temp.address('wallet', 1)
-            ELSE pg_temp.address('wallet', 1 + (n * 20 + place) * 7919 %% %(wallets)s) END,
-        pg_temp.address('mint', n * 5 + 1 + place %% 5), place <= 2, run.completed_at, place, 30 * place,
-        run.started_at, n, 2, 3, 1.5, 1.5 * (2 + place / 10.0), 1.5, 1.5 * (1 + place / 10.0), 100 + 10 * place, 0, 0,
-        'complete', ARRAY[repeat('5', 88)]
-    FROM generate_series(1::bigint, %(runs)s) AS n
-    JOIN discovery_runs run ON run.id = md5('run' || n)::uuid
+        addresses.address,
+        pg_temp.mint(made.n * 5 + 1 + place %% 5), place <= 2, run.completed_at, place, 30 * place,
+        run.started_at, made.n, 2, 3, 1.5, 1.5 * (2 + place / 10.0), 1.5, 1.5 * (1 + place / 10.0), 100 + 10 * place,
+        0, 0, 'complete', ARRAY[repeat('5', 88)]
+    FROM generate_series(1::bigint, %(runs)s) AS made (n)
+    JOIN discovery_runs run ON run.id = md5('run' || made.n)::uuid
     CROSS JOIN generate_series(1, 20) AS place
+    JOIN addresses ON addresses.n = CASE
+        WHEN place = 1 AND made.n %% greatest(1, %(runs)s / %(often)s) = 0 THEN 1
+        ELSE 1 + (made.n * 20 + place) * 7919 %% %(wallets)s
+    END
 """
 
 _LARGE: Final = "discovery_run_wallets"
@@ -119,7 +127,11 @@ def load(conninfo: str, *, runs: int) -> None:
         connection.execute("SET maintenance_work_mem = '1GB'")
         # What the triggers keep is made anew below, by what the migrations fill it with.
         connection.execute("SET session_replication_role = replica")
-        connection.execute(_ADDRESS)
+        connection.execute(_MINT)
+        connection.execute(_ADDRESSES, values)
+        connection.execute("ANALYZE addresses")
+        # Twenty million rows that nobody has to recover.
+        connection.execute(f"ALTER TABLE {_LARGE} SET UNLOGGED")
         for statement in (_RUNS, _TOKENS, _USAGE, _WALLETS):
             connection.execute(statement, values)
         indexes = connection.execute(

@@ -5,19 +5,17 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
-from structlog.dev import ConsoleRenderer, plain_traceback
 
 from walltrack.api.run_view import run_view
 from walltrack.cli_backup import backup_command, restore_command
+from walltrack.cli_dashboard import dashboard_command
 from walltrack.cli_health import health_command
 from walltrack.cli_keys import keys_app
 from walltrack.cli_lists import lists_app
@@ -44,6 +42,7 @@ from walltrack.cli_outcome import runs_outcome, runs_outcomes
 from walltrack.cli_progress import bars
 from walltrack.cli_providers import providers_app, pumps
 from walltrack.cli_records import WALLET_COLUMNS
+from walltrack.cli_retention import retention_app
 from walltrack.cli_run_control import (
     runs_again,
     runs_cancel,
@@ -53,7 +52,7 @@ from walltrack.cli_run_control import (
     runs_watch,
 )
 from walltrack.cli_run_diff import runs_diff
-from walltrack.cli_running import FAILED, Commands, print_json, with_database
+from walltrack.cli_running import FAILED, Commands, log_to, print_json, with_database
 from walltrack.cli_runs import RunFound, runs_app, show_wallets
 from walltrack.cli_sandbox import sandbox_command
 from walltrack.cli_schedule import schedule_app
@@ -90,6 +89,7 @@ app.add_typer(lists_app, name="lists")
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(providers_app, name="providers")
+app.add_typer(retention_app, name="retention")
 app.add_typer(schedule_app, name="schedule")
 runs_app.command("outcome")(runs_outcome)
 runs_app.command("outcomes", cls=HereOnly)(runs_outcomes)
@@ -106,6 +106,7 @@ app.command("sandbox", cls=HereOnly)(sandbox_command)
 app.command("serve", cls=HereOnly)(serve_command)
 app.command("backup", cls=HereOnly)(backup_command)
 app.command("restore", cls=HereOnly)(restore_command)
+app.command("dashboard")(dashboard_command)
 
 
 @app.command(cls=HereOnly)
@@ -226,14 +227,6 @@ def config_show(json: AsJson = False) -> None:
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
-    structlog.configure(
-        # Not structlog's own traceback, which shows what the variables hold: keys, for example.
-        processors=[
-            *structlog.get_config()["processors"][:-1],
-            ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_to(sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

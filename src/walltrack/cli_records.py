@@ -112,6 +112,7 @@ def run_record(run: DiscoveryRun) -> dict[str, Any]:
         "forecast": None if run.forecast is None else asdict(run.forecast),
         "errors": run.errors,
         "warnings": run.warnings,
+        "removed": None if run.removed is None else asdict(run.removed),
     }
 
 
@@ -123,6 +124,7 @@ def token_record(token: RunToken) -> dict[str, Any]:
         "reason": token.reason,
         "wallets_found": token.wallets_found,
         "plan": token.plan,
+        "tape_removed_at": token.tape_removed_at,
         "forecast": None if token.forecast is None else asdict(token.forecast),
         "cost": None if token.cost is None else asdict(token.cost),
     }

@@ -101,7 +101,10 @@ def runs_show(
         screen = Screen()
         screen.run(found.view.run, found.view.tokens, found.view.usage)
         screen.usage(found.view.usage)
-        screen.tokens(found.view.tokens)
+        if found.view.run.removed is None:
+            screen.tokens(found.view.tokens)
+        else:
+            screen.removed(found.view.run.removed)
         screen.refusals(found.view.refusals)
         show_wallets(screen, found, all_wallets=all_wallets or bool(views), hint="--all shows them")
 

@@ -14,6 +14,7 @@ from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryStats,
     ReadingCost,
+    RemovedTokens,
     RunPage,
     RunStatus,
     RunToken,
@@ -76,7 +77,7 @@ class Screen:
             rows.append(
                 ("forecast", f"{run.forecast.credits:,} credits in {run.forecast.requests:,} requests")
             )
-        rows += [("spent", line) for line in _spent(tokens, usage)]
+        rows += [("spent", line) for line in _spent(run, tokens, usage)]
         self.pairs(rows)
         for warning in run.warnings:
             self.console.print(f"  [yellow]{'warning':<16}[/]{escape(warning)}", soft_wrap=True)
@@ -99,6 +100,16 @@ class Screen:
             ]
             self.rows(("provider", "requests", "credits", "failed tries", "stopped because"), rows)
 
+    def removed(self, removed: RemovedTokens) -> None:
+        """What is known of a run's tokens whose rows retention removed."""
+        states = ", ".join(f"{count:,} {status.value}" for status, count in removed.statuses.items())
+        self.say(
+            f"Retention removed its rows by token, refusals and events on {removed.at:%Y-%m-%d} "
+            f"(WALLTRACK_RETAIN_RUN_TOKENS_DAYS): {counted(removed.listed, 'token')}"
+            + (f" ({states})" if states else "")
+            + f", {removed.early:,} early of {removed.buyers:,} buyers; {removed.refused:,} left out."
+        )
+
     def tokens(self, tokens: Sequence[RunToken]) -> None:
         names = ("token", "outcome", "launch", "events", "wallets", "early", "found", "reason")
         table = self.table(names, right=range(3, 7))
@@ -115,6 +126,12 @@ class Screen:
                 escape(token.reason or ""),
             )
         self.console.print(table)
+        gone = [token.tape_removed_at for token in tokens if token.tape_removed_at is not None]
+        if gone:
+            self.say(
+                f"Retention removed the tapes of {counted(len(gone), 'token')}, the last on {max(gone):%Y-%m-%d}: to "
+                "repeat the run on them, they have to be read anew (--fresh)."
+            )
 
     def runs(self, page: RunPage) -> None:
         table = self.table(
@@ -194,9 +211,11 @@ class Screen:
         self.say(f"{shown_count} of {of_all} {noun}" + (f"; more with --cursor {cursor}" if cursor else ""))
 
 
-def _spent(tokens: Sequence[RunToken], usage: Sequence[ProviderUsage]) -> list[str]:
+def _spent(run: DiscoveryRun, tokens: Sequence[RunToken], usage: Sequence[ProviderUsage]) -> list[str]:
     """What a run cost: its tapes, and the rest beside them, which is what the providers were asked for more."""
     costs = [token.cost for token in tokens if token.cost is not None]
+    if run.removed is not None and run.removed.cost is not None:
+        costs = [run.removed.cost]
     if not costs:
         return []
     tapes = sum(costs, ReadingCost(0, 0))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
@@ -17,6 +18,7 @@ from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunParams,
     ReadingCost,
+    RemovedTokens,
     RunStatus,
     RunToken,
     TokenRefusal,
@@ -153,7 +155,9 @@ class RunFunnel(BaseModel):
 
 
 class RunView(BaseModel):
-    """All of a run but its wallets. `tokens` are in the order in which they were listed."""
+    """All of a run but its wallets. `tokens` are in the order in which they were listed; where retention removed them
+    and the refusals, `run.removed` says what they came to.
+    """
 
     run: DiscoveryRun
     progress: RunProgress
@@ -164,10 +168,13 @@ class RunView(BaseModel):
 
 
 class RunTokens(BaseModel):
-    """The outcome of each token of a run, and the tokens that it left out."""
+    """The outcome of each token of a run, and the tokens that it left out. `removed`: retention removed both, and this
+    is what they came to.
+    """
 
     tokens: list[RunToken]
     refusals: list[TokenRefusal]
+    removed: RemovedTokens | None = None
 
 
 class ConfigView(BaseModel):
@@ -310,6 +317,13 @@ class PumpsView(BaseModel):
             ],
             warnings=list(warnings),
         )
+
+
+class SolPriceView(BaseModel):
+    """USD for one SOL at the close of the `hour` that begins then; both None where no provider tells."""
+
+    usd: Decimal | None = None
+    hour: datetime | None = None
 
 
 class WalletView(BaseModel):

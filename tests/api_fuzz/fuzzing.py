@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +23,7 @@ from walltrack.sandbox.market import generate
 from walltrack.sandbox.server import serve
 
 SMALLEST_MARKET: Final = 3_200
+PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
 CALLERS: Final = ("operate", "read", "nobody")
 
 # What valid data may be answered with beside success: keys, runs that are not there or in the way; a cursor or an
@@ -70,11 +71,11 @@ def staged(settings: Settings) -> Iterator[ApiServer]:
         yield api
 
 
-def fuzz(api: ApiServer, caller: str, *, examples: int, seed: int, stateful: bool = True) -> Report:
+def fuzz(api: ApiServer, caller: str, *, examples: int, seed: int, phases: Sequence[str] = PHASES) -> Report:
     """Ask so many generated examples of each operation and phase as a caller does. Raises nothing for what it finds."""
     began = time.perf_counter()
     report = Report()
-    engine = from_schema(_schema(api, caller, examples=examples, seed=seed, stateful=stateful))
+    engine = from_schema(_schema(api, caller, examples=examples, seed=seed, phases=phases))
     for event in engine.execute():
         if isinstance(event, events.ScenarioFinished):
             _note(report, event, caller)
@@ -86,7 +87,7 @@ def fuzz(api: ApiServer, caller: str, *, examples: int, seed: int, stateful: boo
     return report
 
 
-def _schema(api: ApiServer, caller: str, *, examples: int, seed: int, stateful: bool) -> Any:
+def _schema(api: ApiServer, caller: str, *, examples: int, seed: int, phases: Sequence[str]) -> Any:
     document = httpx.get(f"{api.url}/openapi.json").json()
     schema = schemathesis.openapi.from_dict(document, config=SchemathesisConfig(seed=seed))
     project = schema.config
@@ -94,7 +95,7 @@ def _schema(api: ApiServer, caller: str, *, examples: int, seed: int, stateful: 
     project.update(headers=headers, base_url=api.url, request_timeout=60, workers=1, continue_on_failure=True)
     project.max_stream_events = 1  # a run that nobody works on has no more for now
     project.generation.update(max_examples=examples, no_shrink=True, database="none")
-    project.phases.update(phases=["examples", "coverage", "fuzzing", *(["stateful"] if stateful else [])])
+    project.phases.update(phases=list(phases))
     project.checks = ChecksConfig.from_dict(
         {
             # What a key may do is asked of every route by test_api_auth; here, guesses are slowed (429).

@@ -21,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 async def a_run(database: Database) -> UUID:
     """A run that nobody has begun to do."""
     async with database.transaction() as connection:
-        new = NewRun(DiscoveryRunParams(), TriggerType.MANUAL, NOW, stage="listing", demo=True)
+        new = NewRun(DiscoveryRunParams(), TriggerType.MANUAL, NOW, stage="listing")
         return (await start_run(connection, new, at_most=1000)).id
 
 

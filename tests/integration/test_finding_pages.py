@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from tests.integration.conftest import InDatabase
-from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address
+from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address, listed
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.finding_pages import FindingPages
@@ -47,7 +47,7 @@ async def a_run(database: Database) -> UUID:
     run = await runs.create_run(
         TriggerType.MANUAL, DiscoveryRunParams(), started_at=NOW, lease_expires_at=LEASE
     )
-    await tokens.add_tokens(run.id, MINTS[:1])
+    await listed(database, run.id, MINTS[:1])
     attempt = await tokens.start_token(run.id, MINTS[0], now=NOW, lease_expires_at=LEASE)
     assert attempt is not None
     wallets = [found(number) for number in range(WALLETS)]

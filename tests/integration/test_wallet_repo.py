@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 
 from tests.integration.conftest import InDatabase
-from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address
+from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address, listed
 from tests.integration.profiles import account, begun, evidence, found, profiled, score
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.address_list_repo import AddressListRepository
@@ -40,7 +40,7 @@ async def a_run(database: Database, hours: int, found: dict[str, list[QualifiedW
     run = await runs.create_run(
         TriggerType.MANUAL, DiscoveryRunParams(), started_at=at, lease_expires_at=LEASE
     )
-    await tokens.add_tokens(run.id, list(found))
+    await listed(database, run.id, list(found))
     for mint, wallets in found.items():
         attempt = await tokens.start_token(run.id, mint, now=at, lease_expires_at=LEASE)
         assert attempt is not None

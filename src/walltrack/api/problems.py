@@ -32,7 +32,7 @@ from walltrack.data.supabase.repositories.run_resume_repo import NotResumableErr
 from walltrack.discovery.errors import BadInputError, WallTrackError
 from walltrack.discovery.models import DiscoveryRunParams
 from walltrack.discovery.schedule import InvalidConfigError
-from walltrack.scheduler.run_control import NothingToRepeatError
+from walltrack.scheduler.run_control import NothingToRepeatError, TokensRemovedError
 from walltrack.services.faults import ProviderFault
 from walltrack.services.markets import NoMarketError
 
@@ -48,6 +48,7 @@ _STATUSES: Final[Sequence[tuple[type[WallTrackError], int, str]]] = (
     (RunsBusyError, 409, "Another run is running"),
     (NotResumableError, 409, "Nothing to resume"),
     (NothingToRepeatError, 409, "Nothing to repeat"),
+    (TokensRemovedError, 409, "Removed by retention"),
     (ConfigChangedError, 412, "Changed by somebody else"),
     (KeyReusedError, 422, "Idempotency key used before"),
     (InvalidConfigError, 422, "Values are refused"),

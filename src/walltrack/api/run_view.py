@@ -23,14 +23,15 @@ async def run_view(database: Database, run_id: UUID) -> RunView:
     tokens = await RunTokenRepository(database).get_run_tokens(run_id)
     measured = [token.summary for token in tokens if token.summary is not None]
     qualified, kept = await RunStandingRepository(database).count_found(run_id)
+    removed = run.removed
     return RunView(
         run=run,
         progress=await RunProgressRepository(database).get_progress(run_id),
         funnel=RunFunnel(
-            tokens_listed=len(tokens),
-            tokens_measured=len(measured),
-            buyers=sum(one.wallets_seen for one in measured),
-            early=sum(one.wallets_early for one in measured),
+            tokens_listed=removed.listed if removed else len(tokens),
+            tokens_measured=removed.measured if removed else len(measured),
+            buyers=removed.buyers if removed else sum(one.wallets_seen for one in measured),
+            early=removed.early if removed else sum(one.wallets_early for one in measured),
             qualified=qualified,
             kept=kept,
         ),

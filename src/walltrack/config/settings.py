@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from walltrack.config.api_settings import ApiSettings
 from walltrack.config.client_settings import ClientSettings
+from walltrack.config.dashboard_settings import DashboardSettings
 from walltrack.config.provider_settings import ProviderSettings, shown_secret
 from walltrack.config.secret_files import SecretFiles, names_in_secret_files, secrets_folder
 from walltrack.discovery.errors import BadInputError
@@ -51,7 +52,7 @@ def default_data_dir() -> Path:
     return platformdirs.user_data_path("walltrack")
 
 
-class Settings(ClientSettings, ApiSettings, ProviderSettings):
+class Settings(DashboardSettings, ClientSettings, ApiSettings, ProviderSettings):
     """Settings, from the environment first, then from `.env` in the current folder, then from secret files, then the
     defaults.
 
@@ -136,6 +137,28 @@ class Settings(ClientSettings, ApiSettings, ProviderSettings):
         None,
         alias="WALLTRACK_ALIVE_FILE",
         description="file that `walltrack serve` touches every few seconds, for a health check to see",
+    )
+    retain_tapes_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        alias="WALLTRACK_RETAIN_TAPES_DAYS",
+        description="days for which tapes and wallets' histories are kept after their last use",
+    )
+    retain_run_tokens_days: int = Field(
+        365,
+        ge=1,
+        le=36500,
+        alias="WALLTRACK_RETAIN_RUN_TOKENS_DAYS",
+        description="days for which a run's rows by token, refusals and events are kept after its end; the run itself, "
+        "what it found and statistics always are",
+    )
+    tapes_max_gb: int = Field(
+        20,
+        ge=1,
+        le=100_000,
+        alias="WALLTRACK_TAPES_MAX_GB",
+        description="most GB of stored tapes and wallets' histories; the longest unused go first",
     )
     log_level: LogLevel = Field(
         LogLevel.INFO, alias="WALLTRACK_LOG_LEVEL", description="least level of the messages that are logged"

@@ -94,6 +94,24 @@ class ReadingCost:
         return ReadingCost(self.requests + other.requests, self.credits + other.credits)
 
 
+@dataclass(frozen=True, slots=True)
+class RemovedTokens:
+    """What is known of a run's tokens after retention removed their rows, with its refusals and events, at `at`.
+
+    `measured` tokens had a tape; `buyers` and `early` count wallets once for each token; `cost` is what reading the
+    tapes came to, None where that was not noted.
+    """
+
+    at: datetime
+    listed: int
+    measured: int
+    buyers: int
+    early: int
+    refused: int
+    statuses: Mapping[TokenStatus, int]
+    cost: ReadingCost | None = None
+
+
 class DiscoveryRun(BaseModel):
     """One run as it is stored. Times are aware, in UTC. `used` is what it asked of providers up to now, over all its
     processes; None where that was not looked up.
@@ -129,6 +147,9 @@ class DiscoveryRun(BaseModel):
     warnings: list[str] = Field(default_factory=list)
     forecast: ReadingCost | None = None
     used: ReadingCost | None = None
+
+    # None: its rows by token are there.
+    removed: RemovedTokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +248,8 @@ class TokenRefusal:
 class RunToken:
     """One token's part of a run. `reason` says why it is unmeasurable, or what failed; `plan` how its tape was read.
 
-    `segments` are as in `TapeReading`; None where they were not noted.
+    `segments` are as in `TapeReading`; None where they were not noted. `tape_removed_at` is when retention removed tape
+    of which it was made.
     """
 
     run_id: UUID
@@ -242,6 +264,7 @@ class RunToken:
     cost: ReadingCost | None = None
     plan: str | None = None
     segments: Mapping[str, int] | None = None
+    tape_removed_at: datetime | None = None
 
 
 class RunFigures(BaseModel):

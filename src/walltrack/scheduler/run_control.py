@@ -18,14 +18,18 @@ from walltrack.data.supabase.repositories.run_resume_repo import ResumedRun, Run
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.discovery.clock import Clock
 from walltrack.discovery.errors import BadInputError
-from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
+from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, RunToken, TokenStatus, TriggerType
 from walltrack.discovery.run_diff import RunDiff, RunResult, diff_runs
 from walltrack.discovery.schedule import FieldProblem, InvalidConfigError
 from walltrack.scheduler.trigger import MarketName, Trigger
 
 
 class NothingToRepeatError(BadInputError):
-    """The run listed no token, so nothing of it can be done again."""
+    """The run listed no token, or retention removed what it had, so nothing of it can be done again."""
+
+
+class TokensRemovedError(BadInputError):
+    """Retention removed the rows by token of a run that is to be compared."""
 
 
 def params_with(params: DiscoveryRunParams, changed: Mapping[str, Any]) -> DiscoveryRunParams:
@@ -82,19 +86,19 @@ class RunControl:
     ) -> DiscoveryRun:
         """Start a run on the tokens of an earlier one, with its parameters but those that are `changed`.
 
-        On the tapes as that run had them, unless `fresh`. Raises NothingToRepeatError where it listed no token,
-        InvalidConfigError for a parameter out of bounds, RunsBusyError, KeyReusedError.
+        On the tapes as that run had them, unless `fresh`. Raises NothingToRepeatError where it listed no token or
+        retention removed what is needed, InvalidConfigError for a parameter out of bounds, RunsBusyError,
+        KeyReusedError.
         """
         old = await self.read(run_id)
         params = params_with(old.params, changed)
-        mints = [token.mint for token in await RunTokenRepository(self._database).get_run_tokens(run_id)]
-        if not mints:
-            raise NothingToRepeatError(f"run {run_id} listed no token, so nothing of it can be done again")
+        tokens = await RunTokenRepository(self._database).get_run_tokens(run_id)
+        _require_repeatable(old, tokens, fresh=fresh)
         return await self._trigger.start(
             params,
             trigger_type=trigger_type,
             triggered_by=triggered_by,
-            mints=mints,
+            mints=[token.mint for token in tokens],
             again_of=run_id,
             from_stored=not fresh,
             market=None if fresh else MarketName(f"stored tapes of run {run_id}", demo=old.demo),
@@ -123,14 +127,39 @@ class RunControl:
         return run
 
     async def diff(self, a: UUID, b: UUID) -> RunDiff:
-        """What run `b` has otherwise than run `a`, and why."""
+        """What run `b` has otherwise than run `a`, and why. Raises TokensRemovedError."""
         return diff_runs(await self._result(a), await self._result(b))
 
     async def _result(self, run_id: UUID) -> RunResult:
+        run = await self.read(run_id)
+        if run.removed is not None:
+            raise TokensRemovedError(
+                f"run {run_id}: retention removed its tokens on {run.removed.at:%Y-%m-%d} "
+                "(WALLTRACK_RETAIN_RUN_TOKENS_DAYS), so it cannot be compared any more"
+            )
         refusals = await RunListingRepository(self._database).get_refusals(run_id)
         return RunResult(
-            await self.read(run_id),
+            run,
             await RunTokenRepository(self._database).get_run_tokens(run_id),
             await self._runs.get_run_wallets(run_id),
             {refusal.mint: refusal.reason for refusal in refusals},
+        )
+
+
+def _require_repeatable(old: DiscoveryRun, tokens: Sequence[RunToken], *, fresh: bool) -> None:
+    if not tokens and old.removed is not None and old.removed.listed:
+        raise NothingToRepeatError(
+            f"run {old.id}: retention removed its {old.removed.listed} token(s) on {old.removed.at:%Y-%m-%d} "
+            "(WALLTRACK_RETAIN_RUN_TOKENS_DAYS), so it cannot be done again; start a run on tokens that you name, such "
+            "as those of the wallets it found"
+        )
+    if not tokens:
+        raise NothingToRepeatError(f"run {old.id} listed no token, so nothing of it can be done again")
+    measured = [token for token in tokens if token.status is TokenStatus.DONE]
+    gone = [token.tape_removed_at for token in measured if token.tape_removed_at is not None]
+    if not fresh and gone and len(gone) == len(measured):
+        raise NothingToRepeatError(
+            f"run {old.id}: retention removed the tapes of all {len(gone)} token(s) that it measured, the last on "
+            f"{max(gone):%Y-%m-%d} (WALLTRACK_RETAIN_TAPES_DAYS, WALLTRACK_TAPES_MAX_GB); repeat it fresh (--fresh), "
+            "and they are read anew"
         )

@@ -24,6 +24,7 @@ from walltrack.scheduler.discovery_scheduler import DiscoveryScheduler, set_disc
 from walltrack.scheduler.engine import SERVING_POOL_SIZE, Engine
 from walltrack.scheduler.live_source import LiveMarket
 from walltrack.scheduler.market_view import ServedMarket
+from walltrack.scheduler.retention import Retention, bounds_of
 from walltrack.scheduler.run_work import Leases, RunWork
 from walltrack.scheduler.sources import Sources
 from walltrack.scheduler.stored_source import StoredTapes
@@ -81,6 +82,7 @@ class Server:
             leases=Leases(lease, lease / RENEWALS_PER_LEASE),
         )
         self.engine = Engine(settings, database, self.work, sweep_every=self._sweep_every)
+        self.retention = Retention(database, bounds_of(settings), SystemClock())
         self.trigger = Trigger(
             database, market.name, at_most=settings.max_concurrent_runs, clock=SystemClock()
         )
@@ -136,12 +138,16 @@ class Server:
                 raise errors.exceptions[0] from None
 
     async def _work(self, notices: Notices, stop: asyncio.Event, slots: int) -> None:
-        """Do jobs, and stop those of runs that end elsewhere. A defect in either ends both."""
+        """Do jobs, stop those of runs that end elsewhere, and once a day remove what is kept no longer. A defect in
+        the first two ends all.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(self.work.watch(notices), name="watch for ended runs")
+                keeping = group.create_task(self.retention.keep(stop), name="retention")
                 await self.engine.work(stop, slots=slots)
                 await stopped(watching)
+                await stopped(keeping)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Security
 from walltrack.api.auth import authorized
 from walltrack.api.context import Context
 from walltrack.api.document import refusals
-from walltrack.contract import PumpsView, Scope
+from walltrack.contract import PumpsView, Scope, SolPriceView
 from walltrack.scheduler.run_control import params_with
 
 router = APIRouter(tags=["market"], dependencies=[Security(authorized, scopes=[Scope.READ])])
@@ -44,3 +44,10 @@ async def pumps(
         source=context.market.token_source,
         demo=context.market.demo,
     )
+
+
+@router.get("/sol-price", responses=refusals(_502="No market answers."))
+async def sol_price(context: Context) -> SolPriceView:
+    """USD for one SOL at the close of the hour that was over last, by which amounts in SOL may be shown in USD."""
+    found = await context.pumps.sol_price()
+    return SolPriceView() if found is None else SolPriceView(hour=found[0], usd=found[1])

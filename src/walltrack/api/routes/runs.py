@@ -96,8 +96,9 @@ async def one_run(context: Context, run_id: UUID) -> RunView:
 @router.get("/runs/{run_id}/tokens", responses=_NO_RUN)
 async def tokens_of_run(context: Context, run_id: UUID) -> RunTokens:
     """The outcome of each token of a run, and the tokens that it left out, with the reasons."""
-    await context.runs.read(run_id)
+    run = await context.runs.read(run_id)
     return RunTokens(
+        removed=run.removed,
         tokens=await RunTokenRepository(context.database).get_run_tokens(run_id),
         refusals=await RunListingRepository(context.database).get_refusals(run_id),
     )

@@ -20,7 +20,7 @@ BEGIN
 END
 $$;
 
-SELECT rebuild_wallet_counts();
+DO $$ BEGIN PERFORM rebuild_wallet_counts(); END $$;
 
 -- Two who do so at the same time: the second waits, and finds nothing left of what the first took.
 CREATE FUNCTION compact_wallet_counts() RETURNS void

@@ -9,7 +9,7 @@ DECLARE
         'provider_methods', 'wallet_histories', 'wallet_history_pages', 'wallet_profiles', 'measured_launches',
         'launch_rushes', 'address_lists', 'run_outcomes', 'schedule_ticks', 'config_audit',
         'run_events', 'run_reservations', 'api_keys', 'run_requests', 'run_rollups', 'credit_rollups',
-        'wallet_counts'
+        'wallet_counts', 'retention'
     ];
     functions CONSTANT TEXT[] := ARRAY[
         'token_tapes_never_change()', 'wallet_profiles_never_change()', 'note_run_event()', 'note_run_token_event()',

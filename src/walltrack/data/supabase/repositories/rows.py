@@ -20,6 +20,7 @@ from walltrack.discovery.models import (
     ListedToken,
     QualifiedWallet,
     ReadingCost,
+    RemovedTokens,
     RunStatus,
     RunToken,
     TokenMarket,
@@ -81,6 +82,7 @@ def run_from_row(row: Row) -> DiscoveryRun:
         warnings=_texts(row["warnings"]),
         forecast=_cost(row["forecast_requests"], row["forecast_credits"]),
         used=_cost(row.get("used_requests"), row.get("used_credits")),
+        removed=_removed(row),
     )
 
 
@@ -139,6 +141,23 @@ def token_from_row(row: Row) -> RunToken:
         cost=_cost(row["requests"], row["credits"]),
         plan=row["plan"],
         segments=row["tape_segments"],
+        tape_removed_at=utc_or_none(row["tape_removed_at"]),
+    )
+
+
+def _removed(row: Row) -> RemovedTokens | None:
+    if row["tokens_removed_at"] is None:
+        return None
+    known = row["removed_tokens"]
+    return RemovedTokens(
+        at=utc(row["tokens_removed_at"]),
+        listed=known["listed"],
+        measured=known["measured"],
+        buyers=known["buyers"],
+        early=known["early"],
+        refused=known["refused"],
+        statuses={TokenStatus(status): count for status, count in known["statuses"].items()},
+        cost=_cost(known["requests"], known["credits"]),
     )
 
 

@@ -22,7 +22,7 @@ WORKER_SILENCE: Final = timedelta(seconds=20)
 _PROGRESS: Final = """
     SELECT run.status, run.stage, run.started_at, run.completed_at, run.profiled_wallets, run.errors,
            run.forecast_requests, run.forecast_credits, now() AS read_at,
-           coalesce(tokens.by_status, '{}') AS tokens, wallets.found AS wallets,
+           coalesce(tokens.by_status, run.removed_tokens->'statuses', '{}') AS tokens, wallets.found AS wallets,
            coalesce(used.requests, 0)::int8 AS requests, coalesce(used.credits, 0)::int8 AS credits,
            working.since AS working_since, working.finished
     FROM discovery_runs run

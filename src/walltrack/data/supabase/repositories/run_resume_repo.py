@@ -13,7 +13,9 @@ from walltrack.data.supabase.repositories.run_starts import hold_starts, require
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import DiscoveryRun, RunStatus, TriggerType
 
-_LOCK: Final = "SELECT status, stage FROM discovery_runs WHERE id = %s FOR NO KEY UPDATE"
+_LOCK: Final = """
+    SELECT status, stage, tokens_removed_at, removed_tokens FROM discovery_runs WHERE id = %s FOR NO KEY UPDATE
+"""
 
 _REOPEN_TOKENS: Final = """
     UPDATE discovery_run_tokens
@@ -28,7 +30,7 @@ _REOPEN_TOKENS: Final = """
 _REOPEN: Final = """
     UPDATE discovery_runs
     SET status = 'running', completed_at = NULL, errors = '[]', warnings = '[]', deaths = 0, attempt = attempt + 1,
-        lease_expires_at = NULL, claimed_by = NULL,
+        lease_expires_at = NULL, claimed_by = NULL, tokens_removed_at = NULL, removed_tokens = NULL,
         stage = CASE WHEN EXISTS (SELECT FROM discovery_run_tokens WHERE run_id = %(run_id)s)
                      THEN 'tokens' ELSE 'listing' END
     WHERE id = %(run_id)s
@@ -61,7 +63,8 @@ class RunResumeRepository:
         """Let an ended run go on: its failed and cancelled tokens wait again, what it found stays. All or nothing.
 
         Whoever calls it defers what is returned. Raises RunNotFoundError, RunsBusyError where `at_most` are running,
-        NotResumableError for a run that runs, that completed without a failed token, or that is none of the engine's.
+        NotResumableError for a run that runs, that completed without a failed token, that is none of the engine's, or
+        whose tokens were removed by retention.
         """
         async with self._database.transaction() as connection:
             await hold_starts(connection)
@@ -92,5 +95,11 @@ async def _ended_status(connection: Connection, run_id: UUID) -> RunStatus:
         raise NotResumableError(
             f"run {run_id} was done by the command that started it, with its files or market, and cannot be taken up; "
             f"`walltrack runs again {run_id} --fresh` makes a new run on the same tokens"
+        )
+    if row["tokens_removed_at"] is not None and row["removed_tokens"]["listed"]:
+        raise NotResumableError(
+            f"run {run_id}: retention removed its {row['removed_tokens']['listed']} token(s) on "
+            f"{row['tokens_removed_at']:%Y-%m-%d} (WALLTRACK_RETAIN_RUN_TOKENS_DAYS), so it cannot be taken up any "
+            "more; start a new run"
         )
     return RunStatus(row["status"])
