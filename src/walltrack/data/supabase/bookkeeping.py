@@ -62,7 +62,7 @@ def migration_sql(name: str) -> str:
 def contractions(applied: set[str]) -> list[str]:
     """Applied migrations that this version does not know, and whose names say that they took something away.
 
-    See docs/decisions/0010: the version before a migration works on its tables unless it is a contraction.
+    See docs/decisions/0009: the version before a migration works on its tables unless it is a contraction.
     """
     return sorted(name for name in applied - set(known_migrations()) if CONTRACTION in name)
 
