@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dashboard test test-e2e test-api test-faults lint format bench bench-sandbox bench-quality bench-api bench-ui screenshots browser lock clean
+.PHONY: help setup run dashboard test test-e2e test-api test-docker test-faults lint format bench bench-sandbox \
+	bench-quality bench-api bench-ui screenshots browser lock secrets clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 16
@@ -51,6 +52,10 @@ browser:  # Debian's, where it is missing and may be installed; without it the t
 test-api: $(READY)  ## Ask the HTTP API 20,000 generated requests and more
 	$(BIN)/python -m tests.api_fuzz
 
+test-docker: $(READY)  ## Deploy with Docker Compose, crash, upgrade, roll back, back up; needs an engine
+	@docker info >/dev/null 2>&1 || echo "test-docker: NO DOCKER ENGINE ANSWERS: everything is skipped" >&2
+	WALLTRACK_TEST_CONTAINERS=1 $(BIN)/pytest -n 0 -p no:randomly -ra --durations 8 tests/docker
+
 test-faults: $(READY)  ## Kill, stop and cut off serving processes, many times over
 	$(BIN)/python -m tests.faults
 
@@ -73,10 +78,13 @@ screenshots: $(READY) browser  ## Write docs/screenshots/*.png anew
 	$(BIN)/python -m tests.e2e.ui.screenshots
 
 lock: $(READY)  ## Write the requirements locks anew from the .in files
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
-		--python-version 3.11 requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
-		--python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	@for name in requirements requirements-build requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --universal \
+			--python-version 3.11 $$name.in -o $$name.txt || exit 1; \
+	done
+
+secrets:  ## Write the secrets of the containers, once; what is there is kept
+	@deploy/make-secrets
 
 clean:  ## Remove what was built; data/ is kept
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

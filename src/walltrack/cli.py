@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from walltrack.api.run_view import run_view
+from walltrack.cli_backup import backup_command, restore_command
 from walltrack.cli_dashboard import dashboard_command
 from walltrack.cli_health import health_command
 from walltrack.cli_keys import keys_app
@@ -61,7 +62,7 @@ from walltrack.cli_tables import Screen
 from walltrack.cli_wallets import wallets_app
 from walltrack.config.settings import load_settings, show_settings
 from walltrack.data.supabase.client import Database
-from walltrack.data.supabase.migrate import migrate
+from walltrack.data.supabase.migrate import migrate, missing_sql
 from walltrack.desk.local import findings_of
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import RunStatus
@@ -103,6 +104,8 @@ app.command("pumps")(pumps)
 app.command("health")(health_command)
 app.command("sandbox", cls=HereOnly)(sandbox_command)
 app.command("serve", cls=HereOnly)(serve_command)
+app.command("backup", cls=HereOnly)(backup_command)
+app.command("restore", cls=HereOnly)(restore_command)
 app.command("dashboard")(dashboard_command)
 
 
@@ -199,9 +202,16 @@ def example_tapes(
 
 
 @app.command("migrate", cls=HereOnly)
-def migrate_command() -> None:
+def migrate_command(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SQL that is missing, and change nothing.")
+    ] = False,
+) -> None:
     """Bring the database to the tables of this version."""
-    migrate(load_settings(), Screen().say)
+    if dry_run:
+        sys.stdout.write(missing_sql(load_settings()))
+    else:
+        migrate(load_settings(), Screen().say)
 
 
 @config_app.command("show", cls=HereOnly)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from walltrack.cli_options import Seed
 from walltrack.cli_running import bring_up_to_date, tell
 from walltrack.config.settings import Settings, load_settings
 from walltrack.discovery.errors import BadInputError
+from walltrack.healthcheck import sign_of_life
 from walltrack.scheduler.market_view import MarketView, ServedMarket
 from walltrack.scheduler.run_control import RunControl
 from walltrack.scheduler.serving import Role, Serving, serve
@@ -60,7 +62,13 @@ async def _serve(place: Market, roles: frozenset[Role], slots: int) -> None:
     if ready.is_set():
         names = ", ".join(sorted(role.value for role in roles))
         tell(f"serving: {names}; runs on the {place.description}. Ctrl-C or SIGTERM ends it.")
-    await serving
+    with _alive(place.settings, loop) if ready.is_set() else nullcontext():
+        await serving
+
+
+def _alive(settings: Settings, loop: asyncio.AbstractEventLoop) -> AbstractContextManager[None]:
+    """Shows a health check for the time of a block that this loop goes round, where a file is named for that."""
+    return nullcontext() if settings.alive_file is None else sign_of_life(settings.alive_file, loop)
 
 
 async def _api(serving: Serving, stop: asyncio.Event) -> None:
