@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.api_fuzz.fuzzing import CALLERS, fuzz, staged
@@ -21,7 +22,9 @@ def stage(embedded_server: Server) -> Iterator[ApiServer]:
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_generated_requests_are_answered_as_the_document_says(stage: ApiServer, caller: str) -> None:
+    document = httpx.get(f"{stage.url}/openapi.json").json()
+    operations = sum(len(methods) for methods in document["paths"].values())
     report = fuzz(stage, caller, examples=8, seed=SEED, phases=("fuzzing",))
     assert report.failures == []
     assert report.requests >= 100
-    assert len(report.operations) == 24
+    assert len(report.operations) == operations
