@@ -18,6 +18,9 @@ _OF_THE_WORK = {
     "requests", "credits", "plan", "tape_segments", "listing", "forecast_requests", "forecast_credits", "position",
 }  # fmt: skip
 
+_COUNT = "getSignaturesForAddress"
+"""What the transactions of an address are counted by, where its key reads them by getTransactionsForAddress."""
+
 Rows = dict[tuple[str, ...], dict[str, Any]]
 
 
@@ -117,9 +120,12 @@ def counted_from_rows(stage: Stage, run_id: UUID) -> dict[str, int]:
 
 @dataclass
 class Refetched:
-    """Requests that were made more than once: of pages that were stored, and of others (in flight at a fault)."""
+    """Requests that were made more than once: of pages that were stored, of counts of what an address has left, and of
+    others (in flight at a fault). A count is no page: its one credit is spent again by whoever goes on with a token.
+    """
 
     stored: list[str] = field(default_factory=list)
+    counts: int = 0
     in_flight: int = 0
 
 
@@ -146,7 +152,9 @@ def refetched(stage: Stage) -> Refetched:
         before = answered.get(name)
         if before is not None:
             moments = [at for at in stored.get(request.address, ()) if before.seconds < at < request.seconds]
-            if moments:
+            if request.method == _COUNT:
+                found.counts += 1
+            elif moments:
                 found.stored.append(name)
             else:
                 found.in_flight += 1
