@@ -21,7 +21,7 @@ from walltrack.data.supabase.repositories.run_budget_repo import RunBudget
 from walltrack.data.supabase.repositories.run_engine_repo import RunEngineRepository, StaleStepError
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.discovery.errors import WallTrackError
-from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, RunStatus, TokenStatus
+from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, RunStatus, TokenStatus, TriggerType
 from walltrack.discovery.pipeline import TokenSource
 from walltrack.discovery.tape import Tape, Unmeasurable
 from walltrack.scheduler.run_work import Leases, RunWork
@@ -185,6 +185,23 @@ def test_the_dead_are_swept_and_their_late_results_are_refused(
             )
         await work.advance_run(run_id)
         assert (await run_of(database, run_id)).status is RunStatus.COMPLETED
+
+    in_database(scenario)
+
+
+def test_a_run_that_a_command_left_behind_is_failed_so_that_the_schedule_goes_on(
+    in_database: InDatabase,
+) -> None:
+    async def scenario(database: Database) -> None:
+        runs = DiscoveryRepository(database)
+        left = await runs.create_run(
+            TriggerType.MANUAL,
+            DiscoveryRunParams(),
+            started_at=NOW,
+            lease_expires_at=NOW + timedelta(minutes=1),
+        )
+        await work_on(database, Given({})).sweep()
+        assert (await run_of(database, left.id)).status is RunStatus.FAILED
 
     in_database(scenario)
 

@@ -157,7 +157,12 @@ class RunWork:
                 await self._queue.defer_run(run_id)
 
     async def sweep(self) -> None:
-        """Put back what the dead held, give up what nobody survives, and see that everything open has a job."""
+        """Put back what the dead held, give up what nobody survives, and see that everything open has a job.
+
+        Runs that a command or an earlier version left behind are failed: the schedule would wait for them for ever.
+        """
+        for abandoned in await self._runs.fail_abandoned_runs(self._clock.now()):
+            log.warning("abandoned_run_failed", run_id=str(abandoned.id))
         for gone in await self._steps.put_back_tokens():
             log.warning("token_put_back", run_id=str(gone.run_id), mint=gone.mint, deaths=gone.deaths)
         for gone in await self._steps.put_back_steps():
