@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -105,9 +105,7 @@ def questions(history: History) -> list[Question]:
         Question("statistics, any range", 50, lambda r: ("/api/discovery/stats", any_range(r))),
         Question("statistics, everything", 50, lambda _: ("/api/discovery/stats", {})),
         Question("wallets, the ranking", 25, lambda _: (wallets, {})),
-        Question(
-            "wallets, the ranking at any depth", 25, lambda r: (wallets, {"cursor": ranked_after(r)})
-        ),
+        Question("wallets, the ranking at any depth", 25, lambda r: (wallets, {"cursor": ranked_after(r)})),
         Question(
             "wallets, last found, at any depth",
             25,
@@ -186,7 +184,9 @@ def _share(connection: psycopg.Connection[dict[str, Any]], table: str) -> float:
 def serving(folder: Path) -> Iterator[str]:
     """`walltrack serve --roles api` on a free port; its address."""
     log = folder / "serve.log"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("WALLTRACK_") and k != "DATABASE_URL"} | {
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith("WALLTRACK_") and k != "DATABASE_URL"
+    } | {
         "WALLTRACK_DATA_DIR": str(folder),
         "WALLTRACK_API_PORT": "8123",
         "DISCOVERY_SCHEDULER_ENABLED": "false",
@@ -289,8 +289,8 @@ def of_history(folder: Path, conninfo: str, runs: int, requests: int, seconds: f
         if seconds:
             times, failed = asyncio.run(sustain(base, asked, seconds))
             print(
-                f"{runs:>9,} runs  {RATE} requests a second for {seconds:.0f} s: {len(times):,} answered, {failed} failed,"
-                f" p50 {statistics.median(times):.1f} ms, p95 {p95(times):.1f} ms",
+                f"{runs:>9,} runs  {RATE} requests a second for {seconds:.0f} s: {len(times):,} answered,"
+                f" {failed} failed, p50 {statistics.median(times):.1f} ms, p95 {p95(times):.1f} ms",
                 flush=True,
             )
     return {name: statistics.median(times) for name, times in found.items()}

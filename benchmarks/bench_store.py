@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from tests.integration.databases import listed
+
 from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import migrate_async
@@ -69,7 +71,7 @@ async def measure(database: Database, found: dict[str, list[QualifiedWallet]], *
     run = await runs.create_run(
         TriggerType.MANUAL, DiscoveryRunParams(), started_at=NOW, lease_expires_at=lease
     )
-    await tokens.add_tokens(run.id, list(found))
+    await listed(database, run.id, list(found))
     for mint, wallets in found.items():
         attempt = await tokens.start_token(run.id, mint, now=NOW, lease_expires_at=lease)
         assert attempt is not None

@@ -5,17 +5,17 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from walltrack.api.run_view import run_view
+from walltrack.cli_backup import backup_command, restore_command
+from walltrack.cli_dashboard import dashboard_command
 from walltrack.cli_health import health_command
 from walltrack.cli_keys import keys_app
 from walltrack.cli_lists import lists_app
@@ -40,7 +40,7 @@ from walltrack.cli_options import (
 )
 from walltrack.cli_outcome import runs_outcome, runs_outcomes
 from walltrack.cli_progress import bars
-from walltrack.cli_providers import providers_app, pumps, sandbox_command
+from walltrack.cli_providers import providers_app, pumps
 from walltrack.cli_records import WALLET_COLUMNS
 from walltrack.cli_retention import retention_app
 from walltrack.cli_run_control import (
@@ -52,8 +52,9 @@ from walltrack.cli_run_control import (
     runs_watch,
 )
 from walltrack.cli_run_diff import runs_diff
-from walltrack.cli_running import FAILED, Commands, print_json, with_database
+from walltrack.cli_running import FAILED, Commands, log_to, print_json, with_database
 from walltrack.cli_runs import RunFound, runs_app, show_wallets
+from walltrack.cli_sandbox import sandbox_command
 from walltrack.cli_schedule import schedule_app
 from walltrack.cli_serve import serve_command
 from walltrack.cli_server import HereOnly, server_options
@@ -61,7 +62,7 @@ from walltrack.cli_tables import Screen
 from walltrack.cli_wallets import wallets_app
 from walltrack.config.settings import load_settings, show_settings
 from walltrack.data.supabase.client import Database
-from walltrack.data.supabase.migrate import migrate
+from walltrack.data.supabase.migrate import migrate, missing_sql
 from walltrack.desk.local import findings_of
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import RunStatus
@@ -103,6 +104,9 @@ app.command("pumps")(pumps)
 app.command("health")(health_command)
 app.command("sandbox", cls=HereOnly)(sandbox_command)
 app.command("serve", cls=HereOnly)(serve_command)
+app.command("backup", cls=HereOnly)(backup_command)
+app.command("restore", cls=HereOnly)(restore_command)
+app.command("dashboard")(dashboard_command)
 
 
 @app.command(cls=HereOnly)
@@ -198,9 +202,16 @@ def example_tapes(
 
 
 @app.command("migrate", cls=HereOnly)
-def migrate_command() -> None:
+def migrate_command(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SQL that is missing, and change nothing.")
+    ] = False,
+) -> None:
     """Bring the database to the tables of this version."""
-    migrate(load_settings(), Screen().say)
+    if dry_run:
+        sys.stdout.write(missing_sql(load_settings()))
+    else:
+        migrate(load_settings(), Screen().say)
 
 
 @config_app.command("show", cls=HereOnly)
@@ -216,9 +227,6 @@ def config_show(json: AsJson = False) -> None:
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_to(sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

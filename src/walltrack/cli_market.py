@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -50,8 +51,17 @@ def has_keys(settings: Settings) -> bool:
     return settings.helius_api_key is not None or "solana_rpc_url" in settings.model_fields_set
 
 
+def is_served_elsewhere(settings: Settings) -> bool:
+    """Whether the key is the sandbox's own: the providers are a sandbox then, which another process serves."""
+    key = settings.helius_api_key
+    return key is not None and key.get_secret_value() == SANDBOX_KEY
+
+
 def market_name(settings: Settings, *, sandbox: bool, seed: int) -> MarketName:
     """What the records of runs call the market that `market` opens."""
+    if not sandbox and is_served_elsewhere(settings):
+        address = urlsplit(settings.helius_rpc_url).netloc
+        return MarketName(f"sandbox at {address} ({DEMO})", demo=True)
     if not sandbox and has_keys(settings):
         return MarketName("live market", demo=False)
     return MarketName(f"sandbox, seed {seed} ({DEMO})", demo=True)
@@ -59,10 +69,12 @@ def market_name(settings: Settings, *, sandbox: bool, seed: int) -> MarketName:
 
 @contextmanager
 def market(settings: Settings, *, sandbox: bool, seed: int) -> Iterator[Market]:
-    """The live market, or a sandbox served from this process for the time of the block."""
+    """The live market, a sandbox that another process serves, or one served from this process for the time of the
+    block.
+    """
     name = market_name(settings, sandbox=sandbox, seed=seed)
-    if not name.demo:
-        yield Market(settings, SystemClock(), name.token_source)
+    if not sandbox and has_keys(settings):
+        yield Market(settings, SystemClock(), name.token_source, name.demo)  # a served one ends about now
         return
     made = generate(seed, now=int(SANDBOX_NOW.timestamp()))
     # Who sets a higher rate has a plan that grants it.

@@ -153,7 +153,8 @@ async def _reading(
     run = await DiscoveryRepository(database).get_run(run_id)
     if run is not None and run.demo and run.token_source != place.description:
         raise BadInputError(
-            f"run {run_id} was made on the {run.token_source}: read from there (--sandbox, --seed)"
+            f"run {run_id} was made on the {run.token_source}: read from there (--sandbox and --seed, or"
+            " the environment that `walltrack sandbox` printed)"
         )
     if run is not None and place.demo and not run.demo:
         raise BadInputError(f"run {run_id} was not made on a sandbox: leave out --sandbox")

@@ -1,16 +1,14 @@
-"""Commands about markets and providers: what pumped, what the keys can do, a sandbox to try on."""
+"""Commands about markets and providers: what pumped, what the keys can do."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from walltrack.cli_desk import DEFAULT_SEED, with_desk
-from walltrack.cli_market import Market, market, sandbox_environment
+from walltrack.cli_market import Market, market
 from walltrack.cli_options import (
     AsJson,
     MaxTokenAgeHours,
@@ -24,13 +22,10 @@ from walltrack.cli_options import (
 )
 from walltrack.cli_running import print_json, tell, with_database
 from walltrack.cli_server import HereOnly, refuse_options, server_asked
-from walltrack.cli_tables import DEMO, Screen, moment
+from walltrack.cli_tables import Screen, moment
 from walltrack.config.settings import load_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
-from walltrack.discovery.errors import BadInputError
-from walltrack.sandbox.market import generate
-from walltrack.sandbox.server import SandboxServer, run
 from walltrack.services.checks import ProviderCheck, check_providers
 from walltrack.services.http import Http
 from walltrack.services.metering import Meter
@@ -118,36 +113,6 @@ def providers_check(sandbox: Sandbox = False, seed: Seed = 1, json: AsJson = Fal
         )
     if not all(check.works for check in checks):
         raise typer.Exit(1)
-
-
-def sandbox_command(
-    seed: Seed = 1,
-    size: Annotated[
-        int | None, typer.Option(min=1, help="About how many transactions; default some 20,000.")
-    ] = None,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")
-    ] = 8899,
-    plan: Annotated[str, typer.Option(help="Helius plan of its key.")] = "developer",
-    truth: Annotated[Path | None, typer.Option(help="Write the market's truth to this file.")] = None,
-) -> None:
-    """Serve a made-up market in the providers' formats until Ctrl-C, and say how to point commands at it.
-
-    Its data is demo data. It ends at the moment it is started, so that commands with the machine's clock find it
-    fresh for some hours.
-    """
-    made = generate(seed, now=int(datetime.now(UTC).timestamp()), size=size)
-
-    def ready(server: SandboxServer) -> None:
-        screen = Screen()
-        screen.say(f"A sandbox ({DEMO}) of {len(made.transactions):,} transactions is served. To use it:")
-        for name, value in sandbox_environment(server.urls).items():
-            screen.say(f"export {name}={value}")
-
-    try:
-        run(made, ready, port=port, plan=plan, truth_file=truth)
-    except (ValueError, OSError) as error:
-        raise BadInputError(f"the sandbox cannot be served: {error}") from error
 
 
 def _http(place: Market, database: Database) -> Http:

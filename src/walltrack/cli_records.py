@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from walltrack.data.supabase.repositories.run_standing_repo import Standing
 from walltrack.discovery.models import DiscoveryRun, DiscoveryRunWallet, RunToken, WalletRecord
+from walltrack.discovery.wallet_models import Standing
 
 WALLET_COLUMNS: Final = (
     "wallet_address",
@@ -56,8 +56,6 @@ LISTED_COLUMNS: Final = (
     "demo",
 )
 
-
-NOT_TOLD: Final = "the server does not tell what runs found; ask where its database is"
 
 Standings = Mapping[str, Standing]
 """What is known of a run's wallets today, by address."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
+import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
+from structlog.dev import ConsoleRenderer, plain_traceback
 from typer.core import TyperGroup
 
 from walltrack.cli_server import require_here
@@ -93,6 +96,16 @@ async def bring_up_to_date(settings: Settings) -> None:
 def print_json(value: object) -> None:
     """One JSON object on standard output."""
     sys.stdout.write(as_json(value).decode() + "\n")
+
+
+def log_to(stream: TextIO) -> None:
+    """Log to a stream. A traceback has no values of variables, which structlog's own would show: keys, for example."""
+    renderer = ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain_traceback)
+    structlog.configure(
+        processors=[*structlog.get_config()["processors"][:-1], renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )
 
 
 def tell(line: str) -> None:

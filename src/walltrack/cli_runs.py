@@ -20,13 +20,12 @@ from walltrack.cli_filters import (
     filters_of,
 )
 from walltrack.cli_options import AllWallets, AsJson, Cursor, Export, Limit, utc
-from walltrack.cli_records import NOT_TOLD, WALLET_COLUMNS, run_details, run_record, wallet_record
+from walltrack.cli_records import WALLET_COLUMNS, run_details, run_record, wallet_record
 from walltrack.cli_running import print_json
 from walltrack.cli_tables import Screen
 from walltrack.cli_wallet_tables import found_wallets, left_out, not_excluded, ranked, standings_summary
 from walltrack.contract import RunView
 from walltrack.desk.desk import Desk, RunFindings
-from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import RunStatus, WalletFilters
 from walltrack.discovery.wallet_models import WalletStatus
 from walltrack.services.files.export import exporter
@@ -94,8 +93,6 @@ def runs_show(
         return RunFound(await desk.run(run_id), await desk.run_findings(run_id, views))
 
     found = with_desk(read)
-    if found.findings is None and (views or write is not None):
-        raise BadInputError(f"filters and --export: {NOT_TOLD}")
     if write is not None:
         write(found.wallet_records())
     if json:
@@ -129,29 +126,23 @@ def runs_stats(
 
 @dataclass(frozen=True, slots=True)
 class RunFound:
-    """A run with all that it found; `findings` are None where a server does not tell them."""
+    """A run with all that it found."""
 
     view: RunView
-    findings: RunFindings | None
+    findings: RunFindings
 
     def record(self) -> dict[str, Any]:
-        """The run with its tokens and wallets; the wallets are None where they are not known."""
+        """The run with its tokens and wallets."""
         found = self.findings
-        wallets, standings = ([], {}) if found is None else (found.wallets, found.standings)
-        details = run_details(self.view.run, self.view.tokens, wallets, standings)
-        return details if found is not None else details | {"wallets": None}
+        return run_details(self.view.run, self.view.tokens, found.wallets, found.standings)
 
     def wallet_records(self) -> list[dict[str, Any]]:
         """The findings, as exports have them."""
-        found = self.findings
-        return [] if found is None else [wallet_record(one, found.standings) for one in found.wallets]
+        return [wallet_record(one, self.findings.standings) for one in self.findings.wallets]
 
 
 def show_wallets(screen: Screen, found: RunFound, *, all_wallets: bool, hint: str) -> None:
     """The table of a run's wallets, the best first; excluded ones only where all are asked for."""
-    if found.findings is None:
-        screen.say(f"Its wallets: {NOT_TOLD}")
-        return
     wallets, standings = found.findings.wallets, found.findings.standings
     kept = wallets if all_wallets else not_excluded(wallets, standings)
     found_wallets(screen, ranked(kept, standings), standings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from walltrack.cli_options import Seed
 from walltrack.cli_running import bring_up_to_date, tell
 from walltrack.config.settings import Settings, load_settings
 from walltrack.discovery.errors import BadInputError
+from walltrack.healthcheck import sign_of_life
 from walltrack.scheduler.market_view import MarketView, ServedMarket
 from walltrack.scheduler.run_control import RunControl
 from walltrack.scheduler.serving import Role, Serving, serve
@@ -59,10 +61,14 @@ async def _serve(place: Market, roles: frozenset[Role], slots: int) -> None:
     opened.cancel()
     if ready.is_set():
         names = ", ".join(sorted(role.value for role in roles))
-        if Role.API in roles:
-            _tell_of_api(place.settings)
         tell(f"serving: {names}; runs on the {place.description}. Ctrl-C or SIGTERM ends it.")
-    await serving
+    with _alive(place.settings, loop) if ready.is_set() else nullcontext():
+        await serving
+
+
+def _alive(settings: Settings, loop: asyncio.AbstractEventLoop) -> AbstractContextManager[None]:
+    """Shows a health check for the time of a block that this loop goes round, where a file is named for that."""
+    return nullcontext() if settings.alive_file is None else sign_of_life(settings.alive_file, loop)
 
 
 async def _api(serving: Serving, stop: asyncio.Event) -> None:
@@ -80,16 +86,17 @@ async def _api(serving: Serving, stop: asyncio.Event) -> None:
         market=serving.market.name,
         clock=clock,
     )
-    await serve_api(context, stop)
+    await serve_api(context, stop, listening=lambda port: _tell_of_api(settings, port))
 
 
-def _tell_of_api(settings: Settings) -> None:
+def _tell_of_api(settings: Settings, port: int) -> None:
     asks = (
         "asks for API keys"
         if settings.asks_for_keys
         else "asks for NO KEY, since only this machine reaches it"
     )
-    tell(f"API at http://{settings.api_host}:{settings.api_port}: it {asks}.")
+    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+    tell(f"API at http://{host}:{port}: it {asks}.")
 
 
 def _roles(text: str) -> frozenset[Role]:

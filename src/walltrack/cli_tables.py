@@ -204,8 +204,11 @@ class Screen:
             table.add_column(name, justify=justify, overflow="fold", no_wrap=index in unfolded)
         return table
 
-    def paging(self, shown_count: int, total: int, noun: str, cursor: str | None) -> None:
-        self.say(f"{shown_count} of {total} {noun}" + (f"; more with --cursor {cursor}" if cursor else ""))
+    def paging(
+        self, shown_count: int, total: int, noun: str, cursor: str | None, *, at_least: bool = False
+    ) -> None:
+        of_all = f"more than {total}" if at_least else str(total)
+        self.say(f"{shown_count} of {of_all} {noun}" + (f"; more with --cursor {cursor}" if cursor else ""))
 
 
 def _spent(run: DiscoveryRun, tokens: Sequence[RunToken], usage: Sequence[ProviderUsage]) -> list[str]:

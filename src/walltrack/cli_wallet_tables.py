@@ -135,7 +135,7 @@ def wallet_list(screen: Screen, page: WalletPage) -> None:
             DEMO if wallet.demo else "",
         )
     screen.console.print(table)
-    screen.paging(len(page.wallets), page.total, "wallets", page.next_cursor)
+    screen.paging(len(page.wallets), page.total, "wallets", page.next_cursor, at_least=page.total_is_at_least)
 
 
 def wallet_head(screen: Screen, wallet: WalletRecord, listed: Sequence[ListedAddress]) -> None:

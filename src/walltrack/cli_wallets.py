@@ -36,7 +36,7 @@ from walltrack.cli_options import (
     params_of,
 )
 from walltrack.cli_progress import bars
-from walltrack.cli_records import LISTED_COLUMNS, NOT_TOLD, listed_record, wallet_record
+from walltrack.cli_records import LISTED_COLUMNS, listed_record, wallet_record
 from walltrack.cli_running import print_json, with_database
 from walltrack.cli_server import HereOnly
 from walltrack.cli_tables import Screen, counted
@@ -51,7 +51,6 @@ from walltrack.cli_wallet_tables import (
 from walltrack.contract import LARGEST_PAGE
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.profile_repo import ProfileRepository
-from walltrack.data.supabase.repositories.run_standing_repo import Standing
 from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
 from walltrack.desk.desk import Desk
 from walltrack.discovery.early_buyers import explain
@@ -63,7 +62,13 @@ from walltrack.discovery.models import (
     WalletPage,
     WalletRecord,
 )
-from walltrack.discovery.wallet_models import FlagEvidence, ListedAddress, StoredProfile, WalletStatus
+from walltrack.discovery.wallet_models import (
+    FlagEvidence,
+    ListedAddress,
+    Standing,
+    StoredProfile,
+    WalletStatus,
+)
 from walltrack.scheduler.tasks.discovery_task import SystemClock
 from walltrack.services.files import read_tapes
 from walltrack.services.files.export import exporter
@@ -120,7 +125,7 @@ def wallets_list(
     if write is not None:
         write([listed_record(wallet) for wallet in everything])
     if json:
-        print_json({"wallets": page.wallets, "total": page.total, "next_cursor": page.next_cursor})
+        print_json(page)
     else:
         screen = Screen()
         wallet_list(screen, page)
@@ -145,10 +150,7 @@ def wallets_show(address: str, json: AsJson = False) -> None:
     for newest in known.profiles[:1]:
         profile_details(screen, newest)
     flag_evidence(screen, known.flags)
-    if known.found is None:
-        screen.say(f"Its findings: {NOT_TOLD}")
-    else:
-        findings_of_one(screen, known.found)
+    findings_of_one(screen, known.found)
     profile_history(screen, known.profiles)
 
 
@@ -229,10 +231,10 @@ def wallets_export_terminal(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """All that is known of a wallet. `profiles` are the newest first; `found` is None where a server does not tell."""
+    """All that is known of a wallet. `profiles` are the newest first."""
 
     wallet: WalletRecord
-    found: Sequence[DiscoveryRunWallet] | None
+    found: Sequence[DiscoveryRunWallet]
     profiles: Sequence[StoredProfile]
     listed: Sequence[ListedAddress]
 
@@ -240,7 +242,7 @@ class _Known:
     def flags(self) -> list[FlagEvidence]:
         """The evidence of the newest profile, and that of findings on tokens that it does not speak of."""
         newest = [one for profile in self.profiles[:1] for one in profile.flags]
-        older = [one for wallet in self.found or () if wallet.found for one in wallet.found.evidence]
+        older = [one for wallet in self.found if wallet.found for one in wallet.found.evidence]
         by_place: dict[tuple[str, str | None], FlagEvidence] = {}
         for one in (*newest, *older):
             by_place.setdefault((one.flag, one.mint), one)
@@ -253,9 +255,7 @@ class _Known:
         }
         return {
             "wallet": self.wallet,
-            "found": None
-            if self.found is None
-            else [{"run_id": str(w.run_id), **wallet_record(w, standing)} for w in self.found],
+            "found": [{"run_id": str(w.run_id), **wallet_record(w, standing)} for w in self.found],
             "profile": newest.profile if newest else None,
             "score": newest.score if newest else None,
             "flags": self.flags,

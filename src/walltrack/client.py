@@ -27,29 +27,106 @@ from walltrack.contract import (
     BASE_PATH,
     ConfigPreview,
     ConfigView,
+    CostForecast,
     DetailedHealth,
     FieldError,
     Me,
+    Part,
+    PartState,
     Problem,
     PumpsView,
+    PumpView,
+    RunFunnel,
     RunResumed,
     RunsPage,
     RunStarted,
     RunTokens,
     RunView,
+    Scope,
+    SolPriceView,
     WalletView,
 )
-from walltrack.discovery.errors import WallTrackError
+from walltrack.discovery.errors import BadInputError, WallTrackError
 from walltrack.discovery.models import (
+    DayFigures,
     DiscoveryRun,
+    DiscoveryRunParams,
     DiscoveryStats,
+    FindingOrder,
+    FindingPage,
+    ReadingCost,
     RunOutcome,
+    RunStatus,
+    RunToken,
+    StandingFinding,
+    TokenRefusal,
+    TokenStatus,
+    TriggerType,
     WalletFilters,
+    WalletOrder,
     WalletPage,
+    WalletRecord,
+    WeekFigures,
 )
 from walltrack.discovery.run_diff import RunDiff
-from walltrack.discovery.run_progress import RunEvent, RunProgress
+from walltrack.discovery.run_progress import ProviderUsage, RunEvent, RunProgress
 from walltrack.discovery.schedule_records import ConfigChangePage, TickPage
+from walltrack.discovery.wallet_models import Flag, FlagEvidence, StoredProfile, WalletScore, WalletStatus
+
+__all__ = [
+    "ApiProblemError",
+    "ConfigPreview",
+    "ConfigView",
+    "CostForecast",
+    "DayFigures",
+    "DetailedHealth",
+    "DiscoveryRun",
+    "DiscoveryRunParams",
+    "DiscoveryStats",
+    "FieldError",
+    "FindingOrder",
+    "FindingPage",
+    "Flag",
+    "FlagEvidence",
+    "Me",
+    "Part",
+    "PartState",
+    "Problem",
+    "ProviderUsage",
+    "PumpView",
+    "PumpsView",
+    "ReadingCost",
+    "RunDiff",
+    "RunFunnel",
+    "RunOutcome",
+    "RunProgress",
+    "RunStarted",
+    "RunStatus",
+    "RunToken",
+    "RunTokens",
+    "RunView",
+    "RunsPage",
+    "Scope",
+    "ServerUnreachableError",
+    "SolPriceView",
+    "StandingFinding",
+    "StoredProfile",
+    "StreamedEvent",
+    "TokenRefusal",
+    "TokenStatus",
+    "TriggerType",
+    "WallTrackClient",
+    "WallTrackError",
+    "WalletFilters",
+    "WalletOrder",
+    "WalletPage",
+    "WalletRecord",
+    "WalletScore",
+    "WalletStatus",
+    "WalletView",
+    "WeekFigures",
+    "filter_query",
+]
 
 T = TypeVar("T")
 
@@ -107,17 +184,27 @@ class WallTrackClient:
     """Calls the API at `server`, like https://walltrack.example, as an async context manager.
 
     Every method raises ApiProblemError for what the server refuses, ServerUnreachableError where nothing answers.
-    What only reads is tried again where the server cannot answer for the moment.
+    What only reads is tried again where the server cannot answer for the moment. Raises BadInputError for an address or
+    a key that cannot be one.
     """
 
     def __init__(
         self, server: str, *, api_key: str | None = None, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self.server = server.rstrip("/")
-        self._http = httpx.AsyncClient(
-            base_url=self.server, headers=headers, timeout=TIMEOUT_SECONDS, transport=transport
-        )
+        headers = {}
+        if api_key is not None:
+            if not api_key.isascii() or not api_key.isprintable() or not api_key or " " in api_key:
+                raise BadInputError("the API key is none: those of `walltrack keys create` begin with wt_")
+            headers["Authorization"] = f"Bearer {api_key}"
+        if not self.server.startswith(("http://", "https://")):
+            raise BadInputError(f"{server!r} is no address of a server, like https://walltrack.example")
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=self.server, headers=headers, timeout=TIMEOUT_SECONDS, transport=transport
+            )
+        except httpx.InvalidURL as error:
+            raise BadInputError(f"{server!r} is no address of a server: {_in_words(error)}") from None
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,6 +212,10 @@ class WallTrackClient:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; for those who keep a client longer than a block."""
         await self._http.aclose()
 
     async def me(self) -> Me:
@@ -157,6 +248,26 @@ class WallTrackClient:
     async def run(self, run_id: UUID) -> RunView:
         """One run, with its tokens, progress and usage."""
         return await self._get(f"{BASE_PATH}/runs/{run_id}", RunView)
+
+    async def run_wallets(
+        self,
+        run_id: UUID,
+        filters: WalletFilters | None = None,
+        *,
+        sort: FindingOrder = FindingOrder.REALIZED_PNL_SOL,
+        ascending: bool = False,
+        page_size: int = 50,
+        cursor: str | None = None,
+    ) -> FindingPage:
+        """A page of what a run found; with filters, only of wallets that pass them today."""
+        asked = {"sort": sort.value, "ascending": ascending, "page_size": page_size, "cursor": cursor}
+        query = {name: value for name, value in filter_query(filters).items() if name != "sort"}
+        return await self._get(f"{BASE_PATH}/runs/{run_id}/wallets", FindingPage, query | asked)
+
+    async def run_wallets_csv(self, run_id: UUID) -> bytes:
+        """All that a run found, as CSV in UTF-8 with a line of names."""
+        path = f"{BASE_PATH}/runs/{run_id}/wallets"
+        return (await self._asked("GET", path, headers={"Accept": "text/csv"})).content
 
     async def run_tokens(self, run_id: UUID) -> RunTokens:
         """The outcome of each token of a run."""
@@ -212,19 +323,22 @@ class WallTrackClient:
         )
 
     async def follow_run(self, run_id: UUID, after: str | None = None) -> AsyncIterator[StreamedEvent]:
-        """What happens to a run, until it has ended. A broken stream is taken up where it broke: nothing is missed, and
-        no change of state comes twice.
+        """What happens to a run, until it has ended. A stream that breaks after something was heard is taken up where
+        it broke, for as long as it takes: nothing is missed, and no change of state comes twice.
         """
-        cursor = after
+        cursor, was_heard, tries = after, False, 0
+
+        def goes_on(error: Exception) -> bool:
+            return _passes(error) and (was_heard or tries < _TRIES)
+
         async for attempt in stamina.retry_context(
-            on=(ServerUnreachableError, _BrokenStreamError),
-            attempts=None,
-            timeout=None,
-            wait_max=_LONGEST_WAIT_SECONDS,
+            on=goes_on, attempts=None, timeout=None, wait_max=_LONGEST_WAIT_SECONDS
         ):
+            tries = attempt.num
             with attempt:
                 async for sent in self._events(run_id, cursor):
                     told = _streamed(sent)
+                    was_heard = True
                     cursor = sent.id or cursor
                     if told is not None:
                         yield told
@@ -258,6 +372,10 @@ class WallTrackClient:
         """What pumps now, by the stored parameters but those that are given."""
         return await self._get(f"{BASE_PATH}/pumps", PumpsView, params or {})
 
+    async def sol_price(self) -> SolPriceView:
+        """What a SOL is worth in USD, by the hour that was over last."""
+        return await self._get(f"{BASE_PATH}/sol-price", SolPriceView)
+
     async def wallets(
         self, filters: WalletFilters | None = None, *, page_size: int = 50, cursor: str | None = None
     ) -> WalletPage:
@@ -269,6 +387,13 @@ class WallTrackClient:
     async def wallet(self, address: str) -> WalletView:
         """All that is known of a wallet."""
         return await self._get(f"{WALLETS}/{quote(address, safe='')}", WalletView)
+
+    async def wallet_findings(
+        self, address: str, *, page_size: int = 50, cursor: str | None = None
+    ) -> FindingPage:
+        """A page of what every run found of a wallet, the newest first."""
+        path = f"{WALLETS}/{quote(address, safe='')}/findings"
+        return await self._get(path, FindingPage, {"page_size": page_size, "cursor": cursor})
 
     async def health(self) -> DetailedHealth:
         """How every part is; also where a part of it failed."""
@@ -340,11 +465,7 @@ class WallTrackClient:
                     yield sent
         except httpx.HTTPError as error:
             raise ServerUnreachableError(f"{self.server}: {_in_words(error)}") from error
-        raise _BrokenStreamError
-
-
-class _BrokenStreamError(Exception):
-    """The stream ended before the run did."""
+        raise ServerUnreachableError(f"{self.server}: the stream of events ended before the run did")
 
 
 def filter_query(filters: WalletFilters | None) -> dict[str, Any]:
@@ -396,11 +517,16 @@ def _read(answer: httpx.Response, kind: type[T]) -> T:
 
 
 def _streamed(sent: ServerSentEvent) -> StreamedEvent | None:
-    if sent.event in ("progress", "end"):
-        progress = _progress().validate_json(sent.data)
-        return StreamedEvent(progress=progress, is_end=sent.event == "end")
-    if sent.event in ("run", "token"):
-        return StreamedEvent(event=_adapter(RunEvent).validate_json(sent.data))
+    try:
+        if sent.event in ("progress", "end"):
+            progress = _progress().validate_json(sent.data)
+            return StreamedEvent(progress=progress, is_end=sent.event == "end")
+        if sent.event in ("run", "token"):
+            return StreamedEvent(event=_adapter(RunEvent).validate_json(sent.data))
+    except ValidationError:
+        raise ServerUnreachableError(
+            f"the stream of events has a {sent.event!r} that is none of this version"
+        ) from None
     return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
@@ -316,6 +317,13 @@ class PumpsView(BaseModel):
             ],
             warnings=list(warnings),
         )
+
+
+class SolPriceView(BaseModel):
+    """USD for one SOL at the close of the `hour` that begins then; both None where no provider tells."""
+
+    usd: Decimal | None = None
+    hour: datetime | None = None
 
 
 class WalletView(BaseModel):

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.e2e.forked import command
 from walltrack.data.supabase import embedded
 
 WALLTRACK = str(Path(sys.executable).with_name("walltrack"))
@@ -32,14 +33,7 @@ class CommandLine:
         return kept | {"WALLTRACK_DATA_DIR": str(self.data_dir)}
 
     def __call__(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [WALLTRACK, *map(str, arguments)],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return command([*map(str, arguments)], self.environment | environment)
 
     def json(self, *arguments: str | Path) -> Any:
         """What a command that must succeed prints."""

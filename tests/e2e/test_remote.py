@@ -205,21 +205,14 @@ def test_a_command_prints_the_same_here_and_elsewhere(site: Site, story: Story, 
         assert len({*site.both(*words)}) == 1
 
 
-def test_one_run_and_one_wallet_are_shown_with_all_that_the_server_tells(site: Site, story: Story) -> None:
+def test_one_run_and_one_wallet_are_shown_the_same_here_and_elsewhere(site: Site, story: Story) -> None:
     first, _ = story.ids
-    here, there = (json.loads(printed) for printed in site.both("runs", "show", first, "--json"))
-    # The API has no findings yet, and says so.
-    assert here.pop("wallets")
-    assert there.pop("wallets") is None
-    assert there == here
-    assert "does not tell what runs found" in site.there("runs", "show", first).stdout
-    assert site.there("runs", "show", first, "--min-score", "0.5").returncode == 2
-    address = here_wallet(site)
-    known, told = (json.loads(printed) for printed in site.both("wallets", "show", address, "--json"))
-    assert told.pop("found") is None
-    assert known.pop("found")
-    known.pop("flags")
-    told.pop("flags")
+    for command in (["runs", "show", first], ["runs", "show", first, "--min-score", "0.5", "--all"]):
+        here, there = (json.loads(printed) for printed in site.both(*command, "--json"))
+        assert here["wallets"]
+        assert there == here
+    known, told = (json.loads(p) for p in site.both("wallets", "show", here_wallet(site), "--json"))
+    assert known["found"]
     assert told == known
 
 

@@ -28,6 +28,7 @@ UNLIMITED = {
     "WALLTRACK_GECKOTERMINAL_REQUESTS_PER_MINUTE": "60000",
     "WALLTRACK_JUPITER_REQUESTS_PER_MINUTE": "60000",
     "WALLTRACK_SOLANA_RPC_REQUESTS_PER_SECOND": "1000",
+    "WALLTRACK_PROFILE_MAX_WALLETS": "10",  # histories are not what these tests are about
 }
 
 
@@ -36,7 +37,7 @@ ONE_TRY = {"WALLTRACK_HTTP_TRIES": "1"}
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return generate(7, now=int(time.time()))
+    return generate(7, now=int(time.time()), size=12_000)
 
 
 @pytest.fixture
@@ -108,9 +109,11 @@ def test_faults_change_nothing_but_the_time(
     assert found(discover(walltrack, at)) == true_wallets(market)
 
 
-def test_a_plan_without_history_gives_the_same_wallets(walltrack: CommandLine, market: Market) -> None:
+def test_a_plan_without_history_gives_the_same_wallets(walltrack: CommandLine) -> None:
+    market = generate(7, now=int(time.time()), size=4_000)
     with serve(market, plan="developer-without-history", rate_factor=1000.0) as server:
-        at = sandbox_environment(server.urls) | UNLIMITED
+        # A transaction is a request on this plan: histories would only add to the wait for its rate.
+        at = sandbox_environment(server.urls) | UNLIMITED | {"WALLTRACK_PROFILE_MAX_WALLETS": "1"}
         assert found(discover(walltrack, at)) == true_wallets(market)
 
 
@@ -183,19 +186,23 @@ def test_providers_are_checked_with_their_keys_masked(walltrack: CommandLine, at
     assert refused.returncode == 1
 
 
-def test_every_view_of_a_made_up_market_says_demo_data(walltrack: CommandLine) -> None:
-    done = walltrack("discover", "--sandbox", "--max-tokens", "1", **UNLIMITED)
-    assert done.returncode == 0, done.stderr
+def test_every_view_of_a_made_up_market_says_demo_data(walltrack: CommandLine, market: Market) -> None:
+    with serve(market, rate_factor=1000.0) as server:
+        at = sandbox_environment(server.urls) | UNLIMITED
+        made = [
+            walltrack("discover", "--max-tokens", "1", **at),
+            walltrack("providers", "check", **at),
+        ]
+    assert [done.stderr for done in made if done.returncode] == []
     (run,) = walltrack.json("runs", "list")["runs"]
     address = walltrack.json("runs", "show", run["id"])["wallets"][0]["wallet_address"]
     views = [
-        done,
+        *made,
         walltrack("runs", "list"),
         walltrack("runs", "show", run["id"]),
         walltrack("wallets", "list"),
         walltrack("wallets", "show", address),
         walltrack("pumps", "--sandbox", **UNLIMITED),
-        walltrack("providers", "check", "--sandbox", **UNLIMITED),
     ]
     assert [view.args for view in views if "demo data" not in view.stdout] == []
 
@@ -216,7 +223,8 @@ def test_a_planted_key_is_in_nothing_that_the_system_wrote(
 ) -> None:
     server.faults = Faults(too_many=0.2, server_error=0.2, reset=0.1, truncated=0.1)
     options = ["--mint", pumped_mints(market)[0]]
-    written = [walltrack("discover", *options, "--json", **at)]
+    # Each fault is met with its real wait: one history meets enough of them.
+    written = [walltrack("discover", *options, "--json", **(at | {"WALLTRACK_PROFILE_MAX_WALLETS": "1"}))]
     server.faults = Faults(down=frozenset({"helius", "solana", "dexscreener", "geckoterminal", "jupiter"}))
     commands = (("discover",), ("providers", "check"), ("pumps",), ("config", "show"), ("runs", "list"))
     written += [walltrack(*command, **(at | ONE_TRY)) for command in commands]
@@ -232,7 +240,8 @@ def test_a_served_sandbox_is_used_by_other_processes_until_it_is_stopped(
     walltrack: CommandLine, tmp_path: Path
 ) -> None:
     truth = tmp_path / "truth.json"
-    process = walltrack.start("sandbox", "--size", "3200", "--port", "0", "--truth", truth)
+    reach = ("--host", "0.0.0.0", "--advertise", "localhost", "--port", "0")
+    process = walltrack.start("sandbox", "--size", "3200", *reach, "--truth", truth)
     try:
         assert process.stdout is not None
         lines = [process.stdout.readline()]
@@ -242,6 +251,9 @@ def test_a_served_sandbox_is_used_by_other_processes_until_it_is_stopped(
         done = walltrack("pumps", "--json", **(at | UNLIMITED | ONE_TRY))
         assert done.returncode == 0, done.stderr
         listed = json.loads(done.stdout)
+        address = at["WALLTRACK_HELIUS_RPC_URL"].removeprefix("http://").removesuffix("/helius")
+        assert address.startswith("localhost:")
+        assert listed["source"] == f"sandbox at {address} (demo data)"
         mints = {token["mint"] for token in json.loads(truth.read_bytes())["tokens"]}
         assert {token["mint"] for token in listed["pumped"] + listed["refused"]} & mints
         process.send_signal(signal.SIGINT)
@@ -250,3 +262,9 @@ def test_a_served_sandbox_is_used_by_other_processes_until_it_is_stopped(
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_sandbox_is_not_advertised_by_what_is_no_host_name(walltrack: CommandLine) -> None:
+    done = walltrack("sandbox", "--advertise", "http://sandbox/")
+    assert done.returncode == 2
+    assert "--advertise: 'http://sandbox/' is no host name" in done.stderr

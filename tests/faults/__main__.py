@@ -32,7 +32,7 @@ from tests.faults.crash_scenarios import (
     zombie_scenario,
 )
 from tests.faults.database_scenario import database_scenario
-from tests.faults.outcome import Outcome
+from tests.faults.outcome import Outcome, pages
 from tests.faults.schedule_scenario import schedule_scenario
 from tests.faults.stage import Stage, staged
 
@@ -47,6 +47,9 @@ SCENARIOS: dict[str, Callable[[Stage, Outcome, int], Report]] = {
     "cancel": lambda stage, truth, seed: cancel_scenario(stage, truth, seed, cancels=4),
     "config": lambda stage, _truth, seed: config_scenario(stage, seed, saves=6),
 }
+PAGE_ROWS = 60
+"""Small pages: a stream has ten and more of them then, and most kills hit one that is half read."""
+
 PROFILED = "40"
 """Wallets of a run whose histories are read: enough for the last step to be hit too."""
 
@@ -113,11 +116,11 @@ def _on_stage(names: list[str], seed: int) -> dict[str, Report]:
     reports = {}
     with tempfile.TemporaryDirectory(prefix="walltrack-faults-") as folder:
         Path(folder).chmod(0o755)  # the database's user must reach it where this runs as root
-        with staged(Path(folder), WALLTRACK_PROFILE_MAX_WALLETS=PROFILED) as stage:
+        with staged(Path(folder), page_rows=PAGE_ROWS, WALLTRACK_PROFILE_MAX_WALLETS=PROFILED) as stage:
             truth, seconds = undisturbed(stage)
             say(
                 f"undisturbed: {seconds:.1f} s, {len(truth.tokens)} tokens, {len(truth.findings)} findings,"
-                f" {len(truth.profiles)} profiles",
+                f" {len(truth.profiles)} profiles, {pages(stage)}",
             )
             for name in names:
                 begun = time.monotonic()

@@ -152,3 +152,11 @@ def refetched(stage: Stage) -> Refetched:
                 found.in_flight += 1
         answered[name] = request
     return found
+
+
+def pages(stage: Stage) -> str:
+    """In how many pages the tapes of the last run came."""
+    (row,) = stage.rows(
+        "SELECT count(*) AS pages, count(DISTINCT stream_id) AS streams, max(segment) + 1 AS most FROM token_tapes"
+    )
+    return f"{row['pages']} pages of {row['streams']} streams, {row['most']} of the longest"

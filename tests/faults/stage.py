@@ -37,6 +37,7 @@ LEASE_SECONDS: Final = 2
 SLOTS: Final = 3
 LATENCY_MS: Final = 40.0
 """Of each of the sandbox's answers: a run takes some seconds then, and has moments to be hit at."""
+PAGE_ROWS: Final = 1000
 
 T = TypeVar("T")
 
@@ -265,14 +266,17 @@ def staged(
     market_seed: int = 7,
     size: int = 8_000,
     latency_ms: float = LATENCY_MS,
+    page_rows: int = PAGE_ROWS,
     **options: str,
 ) -> Iterator[Stage]:
     """A stage in an empty folder that the server's user can reach; no process serves yet.
 
-    The market ends now, since serving processes go by the machine's clock. `options` are environment variables.
+    The market ends now, since serving processes go by the machine's clock. Tapes and histories come in pages of
+    `page_rows`. `options` are environment variables.
     """
     market = generate(market_seed, now=int(time.time()), size=size)
-    with serve(market, rate_factor=1000.0, faults=Faults(latency_ms=latency_ms)) as sandbox:
+    faults = Faults(latency_ms=latency_ms)
+    with serve(market, rate_factor=1000.0, faults=faults, page_rows=page_rows) as sandbox:
         server = embedded.acquire(folder / "data")
         stage = None
         try:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.integration.api import ApiServer, api_settings, serving
 from tests.integration.databases import Server, run_as, settings_for
 from walltrack.config.settings import Settings
 from walltrack.data.supabase import embedded
@@ -95,3 +96,26 @@ def in_database(settings: Settings) -> InDatabase:
         asyncio.run(whole())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def _api(embedded_server: Server) -> Iterator[ApiServer]:
+    """One server over all tests of a module."""
+    with embedded_server.migrated_database() as name:
+        given = api_settings(settings_for(embedded_server.url(name)), max_concurrent_runs=3)
+        with serving(given) as running:
+            yield running
+
+
+@pytest.fixture
+def api(_api: ApiServer) -> ApiServer:
+    """The API over empty tables, asking for keys."""
+    _api.empty()
+    return _api
+
+
+@pytest.fixture
+def one_off_settings(embedded_server: Server) -> Iterator[Settings]:
+    """Settings over a database of its own, for servers that a test starts and ends."""
+    with embedded_server.migrated_database() as name:
+        yield api_settings(settings_for(embedded_server.url(name)))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import sql
@@ -18,8 +18,11 @@ from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
 from walltrack.config.settings import Settings
+from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import migrate
-from walltrack.discovery.models import QualifiedWallet, TokenSummary
+from walltrack.data.supabase.repositories.run_engine_repo import StepClaim
+from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
+from walltrack.discovery.models import ListedToken, QualifiedWallet, TokenSummary
 
 NOW = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)
 LEASE = NOW + timedelta(minutes=5)
@@ -81,6 +84,16 @@ class Server:
 
 def settings_for(url: str, **more: int) -> Settings:
     return Settings(database_url=SecretStr(url), **more)  # type: ignore[arg-type]
+
+
+async def listed(
+    database: Database, run_id: UUID, mints: Sequence[str], *, step: StepClaim | None = None
+) -> None:
+    """Note the tokens of a run as its listing does."""
+    tokens = [ListedToken(mint) for mint in mints]
+    await RunListingRepository(database).store_plan(
+        run_id, tokens=tokens, refusals=[], forecast=None, step=step
+    )
 
 
 def run_as(user: str | None, command: list[str]) -> None:

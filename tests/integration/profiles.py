@@ -10,7 +10,7 @@ from uuid import UUID
 
 from solders.pubkey import Pubkey
 
-from tests.integration.databases import LEASE, NOW, SUMMARY
+from tests.integration.databases import LEASE, NOW, SUMMARY, listed
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.profile_repo import ProfileRepository
@@ -93,7 +93,7 @@ async def found(
     database: Database, run_id: UUID, on_tokens: Mapping[str, Sequence[QualifiedWallet]], at: datetime = NOW
 ) -> None:
     tokens = RunTokenRepository(database)
-    await tokens.add_tokens(run_id, list(on_tokens))
+    await listed(database, run_id, list(on_tokens))
     for mint, wallets in on_tokens.items():
         attempt = await tokens.start_token(run_id, mint, now=at, lease_expires_at=LEASE)
         assert attempt is not None

@@ -114,6 +114,20 @@ def test_a_connection_cut_off_is_told_and_the_next_one_works(server: Server) -> 
     asyncio.run(scenario())
 
 
+def test_a_connection_that_was_cut_while_it_was_not_used_is_replaced_unnoticed(server: Server) -> None:
+    async def scenario() -> None:
+        settings = settings_for(server.url())
+        async with Database(settings, at_most=1) as database, Database(settings, at_most=1) as other:
+            async with database.transaction() as connection:
+                pid = connection.info.backend_pid
+            async with other.transaction() as connection:
+                await connection.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+            async with database.transaction() as connection:
+                assert connection.info.backend_pid != pid
+
+    asyncio.run(scenario())
+
+
 def test_the_driver_s_words_on_a_connection_string_are_kept_back() -> None:
     import psycopg
 

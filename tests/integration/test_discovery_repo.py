@@ -15,7 +15,7 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from tests.integration.conftest import InDatabase
-from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address, settings_for
+from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address, listed, settings_for
 from tests.integration.profiles import evidence, profiled, score
 from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Database
@@ -55,7 +55,7 @@ async def begun(database: Database, started_at: datetime = NOW, **more: object) 
 
 async def claimed(database: Database, run_id: UUID, mint: str) -> int:
     tokens = RunTokenRepository(database)
-    await tokens.add_tokens(run_id, [mint])
+    await listed(database, run_id, [mint])
     attempt = await tokens.start_token(run_id, mint, now=NOW, lease_expires_at=LEASE, claimed_by="me")
     assert attempt is not None
     return attempt
@@ -71,7 +71,7 @@ async def found_on(database: Database, run_id: UUID, mint: str, wallets: Sequenc
 any_amount = st.floats(0, allow_nan=False, allow_infinity=False)
 
 
-@example_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     params=st.builds(
         DiscoveryRunParams,
@@ -223,7 +223,7 @@ def test_a_failed_run_keeps_its_duration_and_what_it_found(in_database: InDataba
         repo, tokens = DiscoveryRepository(database), RunTokenRepository(database)
         run = await begun(database)
         await found_on(database, run.id, MINTS[0], [a_wallet(1)])
-        await tokens.add_tokens(run.id, MINTS[1:4])
+        await listed(database, run.id, MINTS[1:4])
         await tokens.start_token(run.id, MINTS[1], now=NOW, lease_expires_at=LEASE)
         failed = await repo.fail_run(run.id, "the market went away", completed_at=LATER, warnings=["slow"])
         assert (failed.status, failed.duration_seconds) == (RunStatus.FAILED, 90.5)
@@ -265,7 +265,7 @@ def test_a_final_status_is_never_overwritten(in_database: InDatabase, first: str
                 case "heartbeat":
                     await repo.heartbeat(run.id, LEASE)
                 case "add":
-                    await tokens.add_tokens(run.id, MINTS)
+                    await listed(database, run.id, MINTS)
                 case "start":
                     await tokens.start_token(run.id, MINTS[0], now=NOW, lease_expires_at=LEASE)
 
@@ -432,7 +432,7 @@ def test_the_runs_of_a_dead_process_are_failed_and_keep_what_they_found(in_datab
         alive = await begun(database)
         await repo.heartbeat(alive.id, LEASE + timedelta(hours=1))
         working = await begun(database)
-        await tokens.add_tokens(working.id, MINTS[:1])
+        await listed(database, working.id, MINTS[:1])
         await tokens.start_token(working.id, MINTS[0], now=NOW, lease_expires_at=LEASE + timedelta(hours=1))
         assert await repo.fail_abandoned_runs(LEASE - timedelta(seconds=1)) == []
         (ended,) = await repo.fail_abandoned_runs(LEASE)

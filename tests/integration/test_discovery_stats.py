@@ -350,7 +350,7 @@ def finite(runs: Sequence[Stored]) -> list[Stored]:
     ]
 
 
-@example_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     now=st.one_of(moments, edges),
     raw=st.lists(runs_from, max_size=20),

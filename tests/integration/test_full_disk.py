@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, Server, a_wallet, settings_for
+from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, Server, a_wallet, listed, settings_for
 from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import DatabaseStorageError
@@ -96,7 +96,7 @@ def test_a_full_disk_fails_the_run_and_keeps_no_half_of_a_token(
             run = await runs.create_run(
                 TriggerType.MANUAL, DiscoveryRunParams(), started_at=NOW, lease_expires_at=LEASE
             )
-            await tokens.add_tokens(run.id, MINTS[:2])
+            await listed(database, run.id, MINTS[:2])
             for mint, numbers in ((MINTS[0], range(3)), (MINTS[1], range(3, 10_000))):
                 attempt = await tokens.start_token(run.id, mint, now=NOW, lease_expires_at=LEASE)
                 assert attempt is not None
@@ -140,7 +140,7 @@ def test_a_run_whose_server_died_of_a_full_disk_is_failed_after_the_restart(smal
             run = await runs.create_run(
                 TriggerType.MANUAL, DiscoveryRunParams(), started_at=NOW, lease_expires_at=LEASE
             )
-            await tokens.add_tokens(run.id, MINTS)
+            await listed(database, run.id, MINTS)
             small_disk.fill()
             for mint in MINTS:
                 attempt = await tokens.start_token(run.id, mint, now=NOW, lease_expires_at=LEASE)

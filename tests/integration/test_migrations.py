@@ -29,6 +29,7 @@ from walltrack.data.supabase.migrate import (
     roll_back,
 )
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.finding_pages import FindingPages
 from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
 from walltrack.discovery.errors import BadInputError
 
@@ -360,9 +361,9 @@ def test_the_version_before_profiles_works_on_the_new_schema(migrated_url: str) 
             wallet = await WalletRepository(database).get_wallet("walletC")
             assert wallet is not None
             assert (wallet.sources, wallet.score, wallet.status, wallet.flags) == (2, None, None, ())
-            (first, _) = await WalletRepository(database).get_wallet_findings("walletC")
-            assert first.found is not None
-            assert (first.found.flags, first.found.evidence) == (("launch_slot",), ())
+            (first, _) = (await FindingPages(database).of_wallet("walletC")).findings
+            assert first.finding.found is not None
+            assert (first.finding.found.flags, first.finding.found.evidence) == (("launch_slot",), ())
 
     asyncio.run(scenario())
 

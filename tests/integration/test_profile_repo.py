@@ -265,7 +265,7 @@ def test_unprofiled_wallets_come_by_sources_then_profit_then_address_with_the_ev
         await found(database, other.id, {MINTS[0]: [a_wallet(8)]})
         await profiled(database, other.id, address(5), score("0.5"))  # another run's profile does not count
         await profiled(database, run.id, address(2), score("0.5"))
-        left = await repo.unprofiled_wallets(run.id)
+        left = [one for one in await repo.wallets_of_run(run.id) if not one.is_profiled]
         assert [(one.wallet_address, one.source_tokens, one.realized_pnl_sol) for one in left] == [
             (address(4), 3, Decimal(3)),
             (address(1), 2, Decimal(1)),

@@ -25,7 +25,7 @@ from walltrack.data.supabase.migrate import (
 )
 from walltrack.data.supabase.queue_schema import queue_migration, queue_steps
 from walltrack.discovery.errors import BadInputError
-from walltrack.scheduler.engine import _with_schema
+from walltrack.scheduler.queue_access import with_schema
 
 CATALOG = {
     "columns": """
@@ -199,7 +199,7 @@ def test_every_query_of_procrastinate_finds_its_tables_without_a_search_path(in_
                 if name == "listen_queue":
                     continue
                 parameters = _Nulls()
-                text = _with_schema(query)
+                text = with_schema(query)
                 assert "walltrack_jobs.procrastinate_" in text, name
                 await connection.execute(f"PREPARE checked AS {text % parameters}".rstrip(";"))
                 await connection.execute("DEALLOCATE checked")

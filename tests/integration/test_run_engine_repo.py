@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.integration.conftest import InDatabase
-from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet
+from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, listed
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import StaleClaimError
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
@@ -82,9 +82,8 @@ def test_a_run_goes_through_its_steps_each_held_by_one(in_database: InDatabase) 
         assert both.count(None) == 1
         assert listing.stage is RunStage.LISTING
         assert await engine.runs_to_advance() == []
-        await RunTokenRepository(database).add_tokens(run_id, MINTS[:2])
         assert await engine.pending_tokens() == []
-        await engine.set_stage(listing, RunStage.TOKENS)
+        await listed(database, run_id, MINTS[:2], step=listing)
         assert await engine.pending_tokens() == [(run_id, MINTS[0]), (run_id, MINTS[1])]
         assert await engine.runs_to_advance() == []
         assert await engine.claim_step(run_id, lease=MINUTE) is None
@@ -108,7 +107,7 @@ def test_runs_that_are_not_the_engine_s_are_never_touched(in_database: InDatabas
     async def scenario(database: Database) -> None:
         engine = RunEngineRepository(database)
         run_id = await new_run(database, stage=None)
-        await RunTokenRepository(database).add_tokens(run_id, MINTS[:2])
+        await listed(database, run_id, MINTS[:2])
         await hold_tokens(database, run_id, MINTS[:1])
         await expire(database, "discovery_run_tokens", run_id)
         await expire(database, "discovery_runs", run_id)
@@ -137,7 +136,7 @@ def test_a_step_of_a_dead_worker_is_put_back_and_its_late_word_refused(in_databa
         for word in (
             engine.renew_step(late, lease=MINUTE),
             engine.release_step(late),
-            engine.set_stage(late, RunStage.TOKENS),
+            listed(database, run_id, MINTS[:2], step=late),
         ):
             with pytest.raises(StaleStepError, match=f"attempt {late.attempt} no longer holds"):
                 await word
@@ -187,7 +186,7 @@ def test_deaths_in_one_step_do_not_count_in_the_next(in_database: InDatabase) ->
         await claimed(engine, run_id)
         await expire(database, "discovery_runs", run_id)
         await engine.put_back_steps()
-        await engine.set_stage(await claimed(engine, run_id), RunStage.TOKENS)
+        await listed(database, run_id, [], step=await claimed(engine, run_id))
         await claimed(engine, run_id)
         await expire(database, "discovery_runs", run_id)
         assert await engine.put_back_steps() == [PutBack(run_id, None, deaths=1, given_up=False)]
@@ -200,7 +199,7 @@ def test_tokens_of_a_dead_worker_are_put_back_and_failed_after_the_last_time(in_
         engine = RunEngineRepository(database, max_deaths=2)
         run_id = await new_run(database, stage="tokens")
         tokens = RunTokenRepository(database)
-        await tokens.add_tokens(run_id, MINTS[:3])
+        await listed(database, run_id, MINTS[:3])
         late = await hold_tokens(database, run_id, MINTS[:1])
         await expire(database, "discovery_run_tokens", run_id)
         assert await engine.put_back_tokens() == [PutBack(run_id, MINTS[0], deaths=1, given_up=False)]
@@ -230,7 +229,7 @@ def test_a_token_that_is_handed_over_is_pending_and_counts_no_death(in_database:
     async def scenario(database: Database) -> None:
         engine = RunEngineRepository(database, max_deaths=1)
         run_id = await new_run(database, stage="tokens")
-        await RunTokenRepository(database).add_tokens(run_id, MINTS[:1])
+        await listed(database, run_id, MINTS[:1])
         for _ in range(3):
             attempt = (await hold_tokens(database, run_id, MINTS[:1]))[MINTS[0]]
             assert await engine.give_back_token(run_id, MINTS[0], attempt)
@@ -249,7 +248,7 @@ def test_sweeps_at_once_put_back_each_token_once(in_database: InDatabase) -> Non
     async def scenario(database: Database) -> None:
         engine = RunEngineRepository(database)
         run_id = await new_run(database, stage="tokens")
-        await RunTokenRepository(database).add_tokens(run_id, MINTS)
+        await listed(database, run_id, MINTS)
         await hold_tokens(database, run_id, MINTS)
         await expire(database, "discovery_run_tokens", run_id)
         sweeps = await asyncio.gather(*(engine.put_back_tokens() for _ in range(4)))

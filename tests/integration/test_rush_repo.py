@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import InDatabase
-from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address
+from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address, listed
 from tests.integration.profiles import begun
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import StaleClaimError
@@ -27,7 +27,7 @@ async def launched(
     database: Database, mint: str, rush: Sequence[RushBuy] | None, *, demo: bool = False, hours: int = 0
 ) -> None:
     tokens, run = RunTokenRepository(database), await begun(database, demo=demo)
-    await tokens.add_tokens(run.id, [mint])
+    await listed(database, run.id, [mint])
     attempt = await tokens.start_token(run.id, mint, now=NOW, lease_expires_at=LEASE)
     assert attempt is not None
     at = NOW + timedelta(hours=hours)
@@ -99,7 +99,7 @@ def test_runs_that_measure_the_same_launch_at_once_leave_one_of_their_rushes(in_
 def test_a_refused_result_leaves_no_rush(in_database: InDatabase) -> None:
     async def scenario(database: Database) -> None:
         tokens, run = RunTokenRepository(database), await begun(database)
-        await tokens.add_tokens(run.id, MINTS[:1])
+        await listed(database, run.id, MINTS[:1])
         attempt = await tokens.start_token(run.id, MINTS[0], now=NOW, lease_expires_at=LEASE)
         assert attempt is not None
         end = {"completed_at": NOW, "summary": SUMMARY}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 
 import pytest
 
 from tests.integration.conftest import InDatabase
-from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address
+from tests.integration.databases import LEASE, MINTS, NOW, SUMMARY, a_wallet, address, listed
 from tests.integration.profiles import account, begun, evidence, found, profiled, score
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.address_list_repo import AddressListRepository
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.finding_pages import FindingPages
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
 from walltrack.discovery.errors import BadInputError
@@ -38,7 +40,7 @@ async def a_run(database: Database, hours: int, found: dict[str, list[QualifiedW
     run = await runs.create_run(
         TriggerType.MANUAL, DiscoveryRunParams(), started_at=at, lease_expires_at=LEASE
     )
-    await tokens.add_tokens(run.id, list(found))
+    await listed(database, run.id, list(found))
     for mint, wallets in found.items():
         attempt = await tokens.start_token(run.id, mint, now=at, lease_expires_at=LEASE)
         assert attempt is not None
@@ -63,13 +65,12 @@ def test_a_wallet_sums_the_newest_figures_of_each_of_its_tokens(in_database: InD
         assert (wallet.runs, wallet.sources) == (2, 2)
         assert (wallet.best_realized_pct, wallet.total_realized_pnl_sol) == (Decimal(400), Decimal("4.5"))
         assert (wallet.first_seen_at, wallet.last_seen_at) == (NOW, NOW + timedelta(hours=2))
-        assert [run.id for run in await repo.get_wallet_runs(address(1))] == [second.id, first.id]
-        findings = await repo.get_wallet_findings(address(1))
-        assert [(row.run_id, row.source_token) for row in findings] == [
+        found = [one.finding for one in (await FindingPages(database).of_wallet(address(1))).findings]
+        assert {(row.run_id, row.source_token) for row in found[:2]} == {
             (second.id, MINTS[0]),
             (second.id, MINTS[1]),
-            (first.id, MINTS[0]),
-        ]
+        }
+        assert [(row.run_id, row.source_token) for row in found[2:]] == [(first.id, MINTS[0])]
 
     in_database(scenario)
 
@@ -78,7 +79,7 @@ def test_a_wallet_that_no_run_found_is_none(in_database: InDatabase) -> None:
     async def scenario(database: Database) -> None:
         repo = WalletRepository(database)
         assert await repo.get_wallet(address(1)) is None
-        assert await repo.get_wallet_runs(address(1)) == []
+        assert (await FindingPages(database).of_wallet(address(1))).findings == []
         page = await repo.get_wallets()
         assert (page.wallets, page.total, page.next_cursor) == ([], 0, None)
 
@@ -278,5 +279,42 @@ def test_a_bound_that_cannot_be_is_refused_by_its_name(
             await WalletRepository(database).get_wallets(filters, now=NOW)
         with pytest.raises(BadInputError, match="limit: 10001 is out of bounds, 1 to 10000"):
             await WalletRepository(database).best_wallets(10_001)
+
+    in_database(scenario)
+
+
+def test_totals_of_wallets_are_those_of_the_rows_whatever_was_written(in_database: InDatabase) -> None:
+    async def scenario(database: Database) -> None:
+        repo = WalletRepository(database)
+        await a_run(database, 0, {MINTS[0]: [a_wallet(number) for number in range(40)]})
+
+        async def check() -> None:
+            for statuses, demo in product(
+                ((), (WalletStatus.ACTIVE,), (WalletStatus.EXCLUDED,), tuple(WalletStatus)),
+                (None, True, False),
+            ):
+                filters = WalletFilters(statuses=statuses, demo=demo)
+                page = await repo.get_wallets(filters, limit=500)
+                assert (page.total, page.total_is_at_least) == (len(page.wallets), False), filters
+
+        await check()
+        statements = (
+            "UPDATE wallets SET status = (ARRAY['active', 'dormant', 'insufficient_data', 'excluded', NULL])"
+            "[1 + abs(hashtext(address) % 5)], score = 0.5",
+            "UPDATE wallets SET demo = TRUE WHERE hashtext(address) % 2 = 0",
+            "INSERT INTO address_lists (list, address, added_at) SELECT 'exclude', address, now() FROM wallets"
+            " ORDER BY address LIMIT 9",
+            "DELETE FROM wallets WHERE address IN (SELECT address FROM wallets ORDER BY address DESC LIMIT 7)",
+            "SELECT compact_wallet_counts()",
+            "UPDATE wallets SET status = 'active' WHERE status = 'dormant'",
+            "SELECT rebuild_wallet_counts()",
+            "TRUNCATE wallets",
+        )
+        for statement in statements:
+            async with database.transaction() as connection:
+                await connection.execute(statement)
+            await check()
+        await a_run(database, 3, {MINTS[0]: [a_wallet(number) for number in range(4)]})
+        await check()
 
     in_database(scenario)

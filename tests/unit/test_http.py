@@ -37,6 +37,7 @@ from walltrack.services.metering import Meter, Usage
 from walltrack.services.providers import Provider
 from walltrack.services.quota import Quota
 from walltrack.services.retries import RetryPolicy
+from walltrack.services.wire import HttpBounds, new_client
 
 
 class Point(msgspec.Struct):
@@ -406,6 +407,17 @@ def test_a_server_that_is_not_there_is_a_fault_and_not_a_crash() -> None:
         async with Http() as http:
             with pytest.raises(RetryableFault, match="helius getSlot: ConnectError"):
                 await http.rpc(gone, "getSlot", [], int)
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_is_lent_stays_open_for_the_next() -> None:
+    async def scenario() -> None:
+        async with serving(in_turn(answer(rpc(7)))) as server, new_client(HttpBounds()) as client:
+            for _ in range(2):
+                async with Http(client=client) as http:
+                    assert await http.rpc(server.provider(), "getSlot", [], int) == 7
+            assert not client.is_closed
 
     asyncio.run(scenario())
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from fractions import Fraction
+from functools import cache
 from statistics import correlation, median
 from typing import Any
 
 from tests.unit.made_market import default_market
 
 
+@cache
 def old_tokens() -> dict[str, dict[str, Any]]:
     return {token["mint"]: token for token in default_market().truth["tokens"] if "past" in token["kinds"]}
 
 
+@cache
 def pasts() -> dict[str, list[dict[str, Any]]]:
     """The positions in old tokens of wallets that have traded in many, by wallet."""
     kinds = {wallet["address"]: wallet["kind"] for wallet in default_market().truth["wallets"]}

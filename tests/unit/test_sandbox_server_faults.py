@@ -184,7 +184,8 @@ def test_the_truth_is_served_and_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"plan": "gold"}, {"rate_factor": 0}, {"host": "0.0.0.0"}, {"host": "example.org"}]
+    "options",
+    [{"plan": "gold"}, {"rate_factor": 0}, {"page_rows": 0}, {"host": "0.0.0.0"}, {"host": "example.org"}],
 )
 def test_options_out_of_bounds_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError), serve(MARKET, **options):  # noqa: PT011

@@ -304,3 +304,11 @@ def test_a_full_page_of_a_thousand_comes_gzipped_and_the_second_time_from_the_ca
     assert responses[0].content == responses[1].content == plain.content
     assert len(responses[0].json()["result"]["data"]) == 1000
     assert len(plain.content) > 4_000_000
+
+
+def test_pages_may_be_made_smaller_than_what_is_asked_for(server: SandboxServer) -> None:
+    whole, _ = walk(server, ALPHA, limit=100)
+    with serve(MARKET, rate_factor=1000, page_rows=2) as small:
+        found, tokens = walk(small, ALPHA, limit=100)
+        assert found == whole
+        assert len(tokens) == -(-len(whole) // 2) - 1

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from walltrack.api.auth import Gate, check_authentication
-from walltrack.api.bounds import Bounds, SafeHeaders
+from walltrack.api.bounds import LONGEST_SECONDS, Bounds
+from walltrack.api.browsers import KnownHosts, KnownOrigins, SafeHeaders
 from walltrack.api.context import ApiContext
+from walltrack.api.document import describe
 from walltrack.api.metrics import Counted, Metrics
-from walltrack.api.problems import MEDIA_TYPE, Defects, answer_problems
+from walltrack.api.problems import Defects, answer_problems
 from walltrack.api.routes import caller, discovery, health, wallets
 from walltrack.config.settings import Settings, load_settings
-from walltrack.contract import Problem
 from walltrack.discovery.at_once import stopped
 from walltrack.discovery.errors import BadInputError
 from walltrack.scheduler.trigger import CODE_VERSION
@@ -31,16 +31,22 @@ log = structlog.get_logger()
 CLOSE_SECONDS: Final = 3
 """How long requests that are being answered may take once the server is told to stop."""
 
-_LOOPBACK_NAMES: Final = ["localhost", "127.0.0.1", "[::1]", "::1"]
+_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _SENT: Final = ["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Last-Event-ID"]
 _SEEN: Final = ["ETag", "Location", "Retry-After"]
-_REFUSALS: Final = (400, 401, 403, 404, 409, 412, 413, 422, 429, 500, 503, 504)
 
 
-def create_app(settings: Settings | None = None, context: ApiContext | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    context: ApiContext | None = None,
+    *,
+    stop: asyncio.Event | None = None,
+    longest_seconds: float = LONGEST_SECONDS,
+) -> FastAPI:
     """The application. Without a context it can be looked at, and answers 503 to whatever needs the database.
 
-    Raises BadInputError for settings by which it would be open to strangers.
+    Streams of events end once `stop` is set; every other request is given up after `longest_seconds`. Raises
+    BadInputError for settings by which it would be open to strangers.
     """
     settings = settings or load_settings()
     check_authentication(settings)
@@ -50,39 +56,45 @@ def create_app(settings: Settings | None = None, context: ApiContext | None = No
         summary="Finds Solana wallets that were early in tokens that pumped and took profit.",
         version=CODE_VERSION,
         redoc_url=None,
-        responses={status: _refusal(status) for status in _REFUSALS},
+        redirect_slashes=False,
     )
+    describe(app)
     app.state.context = context
     app.state.gate = Gate(settings)
     app.state.metrics = metrics
+    app.state.stop = stop or asyncio.Event()
     for router in (discovery.router, wallets.router, caller.router, health.router):
         app.include_router(router)
     answer_problems(app)
     if not settings.asks_for_keys:
         # A name that a stranger's domain server gives to this machine must not open it to the stranger's pages.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK_NAMES, settings.api_host])
+        app.add_middleware(KnownHosts, names=[*_LOOPBACK_NAMES, settings.api_host])
+    # From here on outwards: whatever is refused or fails within has the headers that a browser asks for.
+    app.add_middleware(Bounds, longest_seconds=longest_seconds)
+    app.add_middleware(Defects)
     app.add_middleware(
-        CORSMiddleware,
+        KnownOrigins,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST", "PUT"],
         allow_headers=_SENT,
         expose_headers=_SEEN,
     )
-    app.add_middleware(Bounds)
     app.add_middleware(SafeHeaders)
     app.add_middleware(Counted, metrics=metrics)
-    app.add_middleware(Defects)
     return app
 
 
-async def serve_api(context: ApiContext, stop: asyncio.Event) -> None:
+async def serve_api(
+    context: ApiContext, stop: asyncio.Event, *, listening: Callable[[int], None] | None = None
+) -> None:
     """Answer requests at the address that the settings give, until `stop` is set.
 
-    Raises BadInputError where the settings are unsafe, or the port is taken.
+    `listening` is called with the port once requests are answered there. Raises BadInputError where the settings are
+    unsafe, or the port is taken.
     """
     settings = context.settings
     config = uvicorn.Config(
-        create_app(settings, context),
+        create_app(settings, context, stop=stop),
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
@@ -90,7 +102,7 @@ async def serve_api(context: ApiContext, stop: asyncio.Event) -> None:
         server_header=False,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
-    server = _Served(config)
+    server = _Served(config, listening)
     serving = asyncio.create_task(_started(server, settings), name="api")
     waiting = asyncio.create_task(_until(stop, server), name="api until told to stop")
     try:
@@ -101,6 +113,15 @@ async def serve_api(context: ApiContext, stop: asyncio.Event) -> None:
 
 class _Served(uvicorn.Server):
     """A server within a process that has signal handlers of its own."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[int], None] | None) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._listening is not None and not self.should_exit:
+            self._listening(self.servers[0].sockets[0].getsockname()[1])
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -122,7 +143,3 @@ async def _started(server: _Served, settings: Settings) -> None:
 async def _until(stop: asyncio.Event, server: _Served) -> None:
     await stop.wait()
     server.should_exit = True
-
-
-def _refusal(status: int) -> dict[str, Any]:
-    return {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "Refused, with the reason."}

@@ -19,7 +19,7 @@ from walltrack.api.problems import ProblemError
 from walltrack.config.settings import Settings
 from walltrack.contract import Scope
 from walltrack.data.supabase.repositories.api_key_repo import ApiKeyRepository
-from walltrack.discovery.errors import BadInputError
+from walltrack.discovery.errors import BadInputError, WallTrackError
 
 FAILURES_A_MINUTE: Final = 10
 """Wrong keys from one address before it is told to wait."""
@@ -130,6 +130,17 @@ async def caller_of(
     return await gate.caller(request, None if credentials is None else credentials.credentials)
 
 
+async def caller_if_known(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Caller | None:
+    """As `caller_of`; None too where the database, which has the keys, does not answer."""
+    try:
+        return await caller_of(request, credentials)
+    except WallTrackError:
+        return None
+
+
 async def authorized(scopes: SecurityScopes, caller: Annotated[Caller | None, Depends(caller_of)]) -> Caller:
     """Whoever calls, allowed to do what the route asks for. Raises ProblemError: 401 without a key, 403 without the
     scope.
@@ -146,6 +157,6 @@ async def authorized(scopes: SecurityScopes, caller: Annotated[Caller | None, De
     return caller
 
 
-Known = Annotated[Caller | None, Depends(caller_of)]
+Known = Annotated[Caller | None, Depends(caller_if_known)]
 Reader = Annotated[Caller, Security(authorized, scopes=[Scope.READ])]
 Operator = Annotated[Caller, Security(authorized, scopes=[Scope.OPERATE])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -18,11 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from walltrack.api.context import ApiContext
 from walltrack.api.health import detailed
+from walltrack.api.paths import route_of
 from walltrack.contract import PartState
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.scheduler.trigger import CODE_VERSION
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Others are counted as one, since there is no end of them."""
+
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -75,6 +78,9 @@ class Metrics:
         self._jobs.labels("running").set(health.running_jobs or 0)
         next_run = health.scheduler.next_run
         self._next.set(0 if next_run is None else next_run.timestamp())
+        # With the month, providers go that were not used in the new one.
+        self._credits.clear()
+        self._errors.clear()
         for used in health.providers or ():
             self._credits.labels(used.provider).set(used.credits)
             self._errors.labels(used.provider).set(used.errors)
@@ -101,26 +107,21 @@ class Counted:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status, seconds = time.perf_counter(), 500, None
 
         async def noted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
-                status = message["status"]
+                # What a stream takes until its end says nothing.
+                status, seconds = message["status"], time.perf_counter() - began
             await send(message)
 
         try:
             await self._app(scope, receive, noted)
         finally:
-            route = _route_of(scope)
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-            self._metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - began)
-
-
-def _route_of(scope: Scope) -> str:
-    """The whole path of the route that a request came to, its parameters by name; "none" where it came to none."""
-    params: Mapping[str, object] = scope.get("path_params", {})
-    if "route" not in scope:
-        return "none"
-    names = {str(value): f"{{{name}}}" for name, value in params.items()}
-    return "/".join(names.get(part, part) for part in scope["path"].split("/"))
+            route = route_of(scope) or "none"
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests.labels(method, route, str(status)).inc()
+            self._metrics.seconds.labels(method, route).observe(
+                time.perf_counter() - began if seconds is None else seconds
+            )

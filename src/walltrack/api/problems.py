@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from walltrack.api.paths import route_of
 from walltrack.contract import FieldError, Problem
 from walltrack.data.supabase.errors import (
     ConfigChangedError,
@@ -71,7 +72,7 @@ _HIDES_WHERE: Final = (
 )
 """What these say names hosts and users of the database: for the log, not for callers."""
 
-_TITLES: Final = {
+TITLES: Final = {
     400: "Cannot be used",
     401: "A key is needed",
     403: "Not allowed",
@@ -82,6 +83,7 @@ _TITLES: Final = {
     415: "Not in this form",
     422: "Values are refused",
     429: "Too many tries",
+    500: "A defect of the server",
     503: "Not now",
     504: "It took too long",
 }
@@ -124,7 +126,7 @@ class Defects:
             if begun or scope["type"] != "http":
                 raise
             problem = Problem(
-                title="A defect of the server",
+                title=TITLES[500],
                 status=500,
                 detail=f"this should not happen; the server's log has it as {error_id}",
                 error_id=error_id,
@@ -169,21 +171,26 @@ async def _of_ours(request: Request, error: Exception) -> Response:
 
 async def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(field=_place(each["loc"]), detail=_said(each)) for each in error.errors()]
+    errors = [FieldError(field=_place(each), detail=_said(each)) for each in error.errors()]
     detail = "; ".join(f"{one.field}: {one.detail}" for one in errors)
-    return response_of(Problem(title=_TITLES[422], status=422, detail=detail, errors=errors))
+    return response_of(Problem(title=TITLES[422], status=422, detail=detail, errors=errors))
 
 
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     errors = error.errors if isinstance(error, ProblemError) else []
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # Starlette's names the methods of one route, and there may be others at the same path.
+        methods = request.app.openapi()["paths"].get(route_of(request.scope), {})
+        headers["Allow"] = ", ".join(sorted(method.upper() for method in methods) or ["GET"])
     problem = Problem(
-        title=_TITLES.get(error.status_code, "Refused"),
+        title=TITLES.get(error.status_code, "Refused"),
         status=error.status_code,
         detail=str(error.detail),
         errors=errors,
     )
-    return response_of(problem, error.headers)
+    return response_of(problem, headers)
 
 
 def _fields_of(error: InvalidConfigError) -> list[FieldError]:
@@ -200,9 +207,11 @@ def _fields_of(error: InvalidConfigError) -> list[FieldError]:
 _OF_REQUEST: Final = {"paused_note": "note"}
 
 
-def _place(loc: Sequence[Any]) -> str:
+def _place(each: Mapping[str, Any]) -> str:
     """Where a value stood: the name of a parameter or header, or the path within the body."""
-    parts = [str(part) for part in loc]
+    if each["type"] == "json_invalid":
+        return "body"
+    parts = [str(part) for part in each["loc"]]
     if parts[0] in ("body", "query", "path", "header") and len(parts) > 1:
         parts = parts[1:]
     return ".".join(parts)
@@ -210,5 +219,7 @@ def _place(loc: Sequence[Any]) -> str:
 
 def _said(each: Mapping[str, Any]) -> str:
     """What is wrong with a value and which bound it breaks. Never the value: it may be a secret at the wrong place."""
+    if each["type"] == "json_invalid":
+        return f"is no JSON: {each['ctx']['error']} (character {each['loc'][-1]})"
     message = str(each["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Path, Query, Request
 
 from walltrack.discovery.models import WalletFilters, WalletOrder
 from walltrack.discovery.wallet_models import Flag, WalletStatus
@@ -15,7 +16,8 @@ Address = Annotated[
 ]
 
 
-def wallet_filters(
+def finding_filters(
+    request: Request,
     min_score: Annotated[Decimal | None, Query(ge=0, le=1, description="At least this score.")] = None,
     with_flag: Annotated[list[Flag] | None, Query(description="Has all of these flags.")] = None,
     without_flag: Annotated[list[Flag] | None, Query(description="Has none of these flags.")] = None,
@@ -29,6 +31,30 @@ def wallet_filters(
         list[WalletStatus] | None, Query(description="One of these; left out: all but excluded ones.")
     ] = None,
     watched: Annotated[bool, Query(description="Is on the watch list.")] = False,
+) -> WalletFilters | None:
+    """The asked filters by what is known of a wallet; all that are given must hold. None where none is given."""
+    if not _OF_WALLETS & set(request.query_params):
+        return None
+    return WalletFilters(
+        min_score=min_score,
+        with_flags=tuple(with_flag or ()),
+        without_flags=tuple(without_flag or ()),
+        active_within_days=active_within_days,
+        min_closed_positions=min_closed,
+        statuses=tuple(status or ()),
+        watched=watched,
+    )
+
+
+_OF_WALLETS: Final = {
+    *("min_score", "with_flag", "without_flag", "active_within_days", "min_closed", "status", "watched")
+}
+
+AskedFindings = Annotated[WalletFilters | None, Depends(finding_filters)]
+
+
+def wallet_filters(
+    known: AskedFindings,
     search: Annotated[
         str | None,
         Query(pattern=r"^[1-9A-HJ-NP-Za-km-z]{1,44}$", description="The address begins so, in this case."),
@@ -41,18 +67,7 @@ def wallet_filters(
     ] = WalletOrder.SCORE,
 ) -> WalletFilters:
     """The asked filters; all that are given must hold."""
-    return WalletFilters(
-        min_score=min_score,
-        with_flags=tuple(with_flag or ()),
-        without_flags=tuple(without_flag or ()),
-        active_within_days=active_within_days,
-        min_closed_positions=min_closed,
-        statuses=tuple(status or ()),
-        watched=watched,
-        address_prefix=search,
-        demo=demo,
-        order=sort,
-    )
+    return replace(known or WalletFilters(), address_prefix=search, demo=demo, order=sort)
 
 
 AskedWallets = Annotated[WalletFilters, Depends(wallet_filters)]

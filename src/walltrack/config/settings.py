@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import quote
 
 import platformdirs
 from dotenv import dotenv_values
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from walltrack.config.api_settings import ApiSettings
 from walltrack.config.client_settings import ClientSettings
+from walltrack.config.dashboard_settings import DashboardSettings
 from walltrack.config.provider_settings import ProviderSettings, shown_secret
+from walltrack.config.secret_files import SecretFiles, names_in_secret_files, secrets_folder
 from walltrack.discovery.errors import BadInputError
 
 _OWN_PREFIX: Final = "WALLTRACK_"
@@ -49,8 +52,9 @@ def default_data_dir() -> Path:
     return platformdirs.user_data_path("walltrack")
 
 
-class Settings(ClientSettings, ApiSettings, ProviderSettings):
-    """Settings, from the environment first, then from `.env` in the current folder, then the defaults.
+class Settings(DashboardSettings, ClientSettings, ApiSettings, ProviderSettings):
+    """Settings, from the environment first, then from `.env` in the current folder, then from secret files, then the
+    defaults.
 
     Build it with `load_settings`, which turns what is wrong into a message for the operator.
     """
@@ -66,6 +70,11 @@ class Settings(ClientSettings, ApiSettings, ProviderSettings):
         hide_input_in_errors=True,
     )
 
+    database_password: SecretStr | None = Field(
+        None,
+        alias="DATABASE_PASSWORD",
+        description="password of DATABASE_URL's user, where that has none: best as a file",
+    )
     database_url: SecretStr | None = Field(
         None,
         alias="DATABASE_URL",
@@ -124,6 +133,11 @@ class Settings(ClientSettings, ApiSettings, ProviderSettings):
         alias="WALLTRACK_LEASE_SECONDS",
         description="seconds after which work of a process that gives no sign of life is done by another",
     )
+    alive_file: Path | None = Field(
+        None,
+        alias="WALLTRACK_ALIVE_FILE",
+        description="file that `walltrack serve` touches every few seconds, for a health check to see",
+    )
     retain_tapes_days: int = Field(
         30,
         ge=1,
@@ -150,12 +164,29 @@ class Settings(ClientSettings, ApiSettings, ProviderSettings):
         LogLevel.INFO, alias="WALLTRACK_LOG_LEVEL", description="least level of the messages that are logged"
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, SecretFiles(settings_cls, secrets_folder())
+
     @field_validator("database_url")
     @classmethod
-    def _a_postgresql_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            _check_database_url(value.get_secret_value())
-        return value
+    def _a_postgresql_url(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None:
+            return None
+        url = value.get_secret_value()
+        _check_database_url(url)
+        password: SecretStr | None = info.data.get("database_password")
+        if password is None or conninfo_to_dict(url).get("password"):
+            return value
+        option = f"password={quote(password.get_secret_value(), safe='')}"
+        return SecretStr(f"{url}{'&' if '?' in url else '?'}{option}")
 
     @field_validator("data_dir")
     @classmethod
@@ -179,7 +210,7 @@ class Settings(ClientSettings, ApiSettings, ProviderSettings):
 
 @dataclass(frozen=True, slots=True)
 class SettingView:
-    """One setting as it may be shown. `source` is "environment", ".env" or "default"; secrets are masked."""
+    """One setting as it may be shown. `source` is "environment", ".env", "file" or "default"; secrets are masked."""
 
     name: str
     env_name: str
@@ -195,6 +226,7 @@ def load_settings() -> Settings:
     Raises BadInputError, naming the environment variable and its bound, never a secret.
     """
     _refuse_misspelt_names()
+    names_in_secret_files(_env_names())
     try:
         return Settings()
     except ValidationError as error:
@@ -207,6 +239,7 @@ def load_settings() -> Settings:
 def show_settings(settings: Settings) -> list[SettingView]:
     """What `walltrack config show` shows: every setting, where it comes from, secrets masked."""
     in_file = _names_in_env_file()
+    in_secret_files = names_in_secret_files(_env_names())
     in_environment = {name.upper() for name, value in os.environ.items() if value}
     views = []
     for name, info in Settings.model_fields.items():
@@ -216,6 +249,8 @@ def show_settings(settings: Settings) -> list[SettingView]:
             source = "environment"
         elif env_name in in_file:
             source = _ENV_FILE
+        elif env_name in in_secret_files:
+            source = "file"
         else:
             source = "default"
         views.append(
@@ -274,6 +309,10 @@ def _problem(detail: ErrorDetails) -> str:
     return f"{env_name}: {message[:1].lower()}{message[1:]}"
 
 
+def _env_names() -> set[str]:
+    return {Settings.env_name(name) for name in Settings.model_fields}
+
+
 def _names_in_env_file() -> set[str]:
     """Names that `.env` gives a value. Raises BadInputError where the file cannot be read."""
     path = Path(_ENV_FILE)
@@ -288,7 +327,7 @@ def _names_in_env_file() -> set[str]:
 
 def _refuse_misspelt_names() -> None:
     """Refuse a name of our prefix that is nearly a setting's. Others of the prefix belong to tools around us."""
-    known = {Settings.env_name(name) for name in Settings.model_fields}
+    known = _env_names()
     endings = {name.removeprefix(_OWN_PREFIX): name for name in known if name.startswith(_OWN_PREFIX)}
     given = {name.upper() for name in os.environ} | _names_in_env_file()
     for name in sorted(given - known):

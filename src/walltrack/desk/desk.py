@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,21 +19,23 @@ from walltrack.contract import (
     RunView,
     WalletView,
 )
-from walltrack.data.supabase.repositories.run_standing_repo import Standing
 from walltrack.discovery.models import (
     DiscoveryRun,
     DiscoveryRunParams,
     DiscoveryRunWallet,
     DiscoveryStats,
+    FindingPage,
     RunOutcome,
     RunPage,
     RunStatus,
+    StandingFinding,
     WalletFilters,
     WalletPage,
 )
 from walltrack.discovery.run_diff import RunDiff
 from walltrack.discovery.run_progress import RunProgress
 from walltrack.discovery.schedule_records import ConfigChangePage, TickPage
+from walltrack.discovery.wallet_models import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class Desk(Protocol):
     async def run(self, run_id: UUID) -> RunView:
         """One run, without what it found."""
 
-    async def run_findings(self, run_id: UUID, views: Sequence[WalletFilters] = ()) -> RunFindings | None:
-        """What a run found, of it what passes any of the views; all of it without one. None: nobody here knows."""
+    async def run_findings(self, run_id: UUID, views: Sequence[WalletFilters] = ()) -> RunFindings:
+        """What a run found, of it what passes any of the views; all of it without one."""
 
     async def stats(self, since: datetime | None, until: datetime | None) -> DiscoveryStats:
         """Figures over the runs of a period."""
@@ -117,11 +119,37 @@ class Desk(Protocol):
     async def wallet(self, address: str) -> WalletView:
         """All that is known of a wallet but what runs found of it."""
 
-    async def wallet_findings(self, address: str) -> Sequence[DiscoveryRunWallet] | None:
-        """What every run found of a wallet, the newest first. None: nobody here knows."""
+    async def wallet_findings(self, address: str) -> Sequence[DiscoveryRunWallet]:
+        """What every run found of a wallet, the newest first."""
 
     async def pumps(self, params: DiscoveryRunParams) -> PumpsView:
         """What pumps now by these parameters."""
 
     async def health(self) -> DetailedHealth:
         """How every part is."""
+
+
+async def run_findings(
+    of_view: Callable[[WalletFilters | None], Awaitable[list[StandingFinding]]],
+    views: Sequence[WalletFilters],
+) -> RunFindings:
+    """What a run found, of it what passes any of the views; all of it without one. Always in the same order."""
+    found = await of_view(None)
+    if views:
+        passing = {one.finding.id for view in views for one in await of_view(view)}
+        found = [one for one in found if one.finding.id in passing]
+    return RunFindings(
+        [one.finding for one in found], {one.finding.wallet_address: one.standing for one in found}
+    )
+
+
+async def every_finding(page: Callable[[str | None], Awaitable[FindingPage]]) -> list[StandingFinding]:
+    """The findings of all pages, each once."""
+    found: dict[UUID, StandingFinding] = {}
+    cursor: str | None = None
+    while True:
+        one = await page(cursor)
+        found |= {each.finding.id: each for each in one.findings}
+        cursor = one.next_cursor
+        if cursor is None:
+            return list(found.values())

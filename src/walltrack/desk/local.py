@@ -13,6 +13,7 @@ from walltrack.api.run_view import run_view
 from walltrack.client import StreamedEvent
 from walltrack.config.settings import Settings
 from walltrack.contract import (
+    LARGEST_PAGE,
     ConfigPreview,
     ConfigView,
     DetailedHealth,
@@ -25,13 +26,13 @@ from walltrack.contract import (
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.address_list_repo import AddressListRepository
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.finding_pages import FindingPages
 from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
 from walltrack.data.supabase.repositories.profile_repo import ProfileRepository
 from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
-from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository
 from walltrack.data.supabase.repositories.schedule_repo import ScheduleRepository
 from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
-from walltrack.desk.desk import RunFindings
+from walltrack.desk.desk import RunFindings, every_finding, run_findings
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import (
     DiscoveryRun,
@@ -41,6 +42,7 @@ from walltrack.discovery.models import (
     RunOutcome,
     RunPage,
     RunStatus,
+    StandingFinding,
     TriggerType,
     WalletFilters,
     WalletPage,
@@ -208,7 +210,11 @@ class LocalDesk:
         )
 
     async def wallet_findings(self, address: str) -> Sequence[DiscoveryRunWallet]:
-        return await WalletRepository(self.database).get_wallet_findings(address)
+        pages = FindingPages(self.database)
+        found = await every_finding(
+            lambda cursor: pages.of_wallet(address, limit=LARGEST_PAGE, cursor=cursor)
+        )
+        return [one.finding for one in found]
 
     async def pumps(self, params: DiscoveryRunParams) -> PumpsView:
         seen = await MarketView(self.database, self._served).pumps(params)
@@ -228,10 +234,12 @@ class LocalDesk:
 
 
 async def findings_of(database: Database, run_id: UUID, views: Sequence[WalletFilters] = ()) -> RunFindings:
-    """What a run found, of it what passes any of the views, always in the same order; all of it without one."""
-    runs, now = DiscoveryRepository(database), SystemClock().now()
-    wallets = await runs.get_run_wallets(run_id)
-    if views:
-        passing = {one.id for view in views for one in await runs.get_run_wallets(run_id, view, now=now)}
-        wallets = [wallet for wallet in wallets if wallet.id in passing]
-    return RunFindings(wallets, await RunStandingRepository(database).known_now(run_id))
+    """What a run found, of it what passes any of the views; all of it without one."""
+    pages, now = FindingPages(database), SystemClock().now()
+
+    async def of_view(view: WalletFilters | None) -> list[StandingFinding]:
+        return await every_finding(
+            lambda cursor: pages.of_run(run_id, view, limit=LARGEST_PAGE, cursor=cursor, now=now)
+        )
+
+    return await run_findings(of_view, views)

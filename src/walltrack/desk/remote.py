@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from walltrack.client import StreamedEvent, WallTrackClient
 from walltrack.contract import (
+    LARGEST_PAGE,
     ConfigPreview,
     ConfigView,
     DetailedHealth,
@@ -22,7 +23,7 @@ from walltrack.contract import (
     RunView,
     WalletView,
 )
-from walltrack.desk.desk import RunFindings
+from walltrack.desk.desk import RunFindings, every_finding, run_findings
 from walltrack.discovery.models import (
     CHOOSING,
     DiscoveryRun,
@@ -33,6 +34,7 @@ from walltrack.discovery.models import (
     RunOutcome,
     RunPage,
     RunStatus,
+    StandingFinding,
     WalletFilters,
     WalletPage,
 )
@@ -68,9 +70,13 @@ class RemoteDesk:
     async def run(self, run_id: UUID) -> RunView:
         return await self._client.run(run_id)
 
-    async def run_findings(self, run_id: UUID, views: Sequence[WalletFilters] = ()) -> RunFindings | None:
-        # The API has no pages of a run's wallets yet (GET /runs/{id}/wallets).
-        return None
+    async def run_findings(self, run_id: UUID, views: Sequence[WalletFilters] = ()) -> RunFindings:
+        return await run_findings(lambda view: self._findings_of(run_id, view), views)
+
+    async def _findings_of(self, run_id: UUID, view: WalletFilters | None) -> list[StandingFinding]:
+        return await every_finding(
+            lambda cursor: self._client.run_wallets(run_id, view, page_size=LARGEST_PAGE, cursor=cursor)
+        )
 
     async def stats(self, since: datetime | None, until: datetime | None) -> DiscoveryStats:
         return await self._client.stats(since, until)
@@ -124,9 +130,11 @@ class RemoteDesk:
     async def wallet(self, address: str) -> WalletView:
         return await self._client.wallet(address)
 
-    async def wallet_findings(self, address: str) -> Sequence[DiscoveryRunWallet] | None:
-        # The API has no pages of a wallet's findings yet.
-        return None
+    async def wallet_findings(self, address: str) -> Sequence[DiscoveryRunWallet]:
+        found = await every_finding(
+            lambda cursor: self._client.wallet_findings(address, page_size=LARGEST_PAGE, cursor=cursor)
+        )
+        return [one.finding for one in found]
 
     async def pumps(self, params: DiscoveryRunParams) -> PumpsView:
         return await self._client.pumps({name: getattr(params, name) for name in CHOOSING})

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from walltrack.discovery.wallet_models import AddressList, FlagEvidence, WalletStatus
+from walltrack.discovery.wallet_models import AddressList, FlagEvidence, Standing, WalletStatus
 
 LAMPORTS_PER_SOL = 1_000_000_000
 
@@ -68,7 +68,9 @@ class DiscoveryRunParams(BaseModel):
     profile_immediately: StrictBool = Field(True, description="profile the found wallets within the run")
     min_liquidity_usd: float = Field(10_000.0, ge=0, description="least liquidity of the deepest pool, USD")
     include_launch_slot: StrictBool = Field(False, description="keep buyers of the launch slot")
-    max_credits: Count | None = Field(None, ge=0, description="most provider credits of a run")
+    max_credits: Count | None = Field(
+        None, ge=0, le=1_000_000_000_000, description="most provider credits of a run"
+    )
 
 
 CHOOSING: Final = (
@@ -406,9 +408,40 @@ class WalletFilters:
 
 @dataclass(frozen=True, slots=True)
 class WalletPage:
-    """One page of wallets. `next_cursor` is opaque, None on the last page; `total` counts all pages."""
+    """One page of wallets. `next_cursor` is opaque, None on the last page.
+
+    `total` counts all pages; where `total_is_at_least`, there are more than were counted.
+    """
 
     wallets: list[WalletRecord] = field(default_factory=list)
+    total: int = 0
+    next_cursor: str | None = None
+    total_is_at_least: bool = False
+
+
+class FindingOrder(StrEnum):
+    """How the findings of a run are ordered. What has no value comes last, either way."""
+
+    REALIZED_PNL_SOL = "realized_pnl_sol"
+    REALIZED_PCT = "realized_pct"
+    SCORE = "score"
+    ENTRY_RANK = "entry_rank"
+    FIRST_BUY_AT = "first_buy_at"
+
+
+@dataclass(frozen=True, slots=True)
+class StandingFinding:
+    """What a run found, and where the wallet stands today."""
+
+    finding: DiscoveryRunWallet
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class FindingPage:
+    """One page of findings. `next_cursor` is opaque, None on the last page; `total` counts all pages."""
+
+    findings: list[StandingFinding] = field(default_factory=list)
     total: int = 0
     next_cursor: str | None = None
 

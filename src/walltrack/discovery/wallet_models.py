@@ -180,6 +180,19 @@ class StoredProfile:
     score: WalletScore
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A wallet's score and status. Both are None where nobody has profiled it."""
+
+    score: Decimal | None = None
+    status: WalletStatus | None = None
+    reason: str | None = None
+
+    @property
+    def is_ranked(self) -> bool:
+        return self.score is not None and self.status in (WalletStatus.ACTIVE, WalletStatus.DORMANT)
+
+
 class AddressList(StrEnum):
     """The operator's own lists of addresses."""
 

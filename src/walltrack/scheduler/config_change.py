@@ -11,7 +11,8 @@ from walltrack.data.supabase.errors import ConfigChangedError
 from walltrack.discovery.schedule import SchedulerConfig
 from walltrack.scheduler.discovery_scheduler import DiscoveryScheduler
 
-_TRIES: Final = 5
+_TRIES: Final = 50
+"""Each time, somebody else's change was saved."""
 
 
 async def change_config(
@@ -31,6 +32,8 @@ async def change_config(
         on=lambda error: isinstance(error, ConfigChangedError) and version is None,
         attempts=_TRIES,
         wait_initial=0.01,
+        wait_max=0.2,
+        wait_jitter=0.05,
     ):
         with attempt:
             old = await scheduler.load_config()

@@ -2,29 +2,24 @@
 
 Procrastinate delivers the jobs, at least once; the rows of a run decide what is done. So a job may get lost, come twice
 or come late, and nothing is harmed: a sweep finds what has no job and what is held by nobody. No type of Procrastinate
-leaves this module.
+leaves this module and `queue_access`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, Final, LiteralString, Protocol, cast
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import procrastinate
 import psycopg
 import stamina
 import structlog
-from procrastinate.connector import BaseAsyncConnector
-from procrastinate.exceptions import ConnectorException, UniqueViolation
-from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager, NotificationCallback
+from procrastinate.jobs import Job
 from procrastinate.worker import Worker
 from psycopg_pool import AsyncConnectionPool
 
@@ -34,17 +29,19 @@ from walltrack.data.supabase.errors import (
     DatabaseStorageError,
     DatabaseTimeoutError,
     DatabaseUnreachableError,
-    translated,
 )
-from walltrack.data.supabase.queue_schema import SCHEMA
 from walltrack.data.supabase.repositories.job_queue_repo import (
     ADVANCE_RUN,
-    KEEP_WORKER,
     MEASURE_TOKEN,
     QUEUE,
-    REMOVE_ALL_BUT,
-    RETRY_IN,
     JobQueueRepository,
+)
+from walltrack.scheduler.queue_access import (
+    LONGEST_WAIT_SECONDS,
+    QueueConnector,
+    QueueJobs,
+    in_one_line,
+    typed_faults,
 )
 
 log = structlog.get_logger()
@@ -69,7 +66,6 @@ _SWEEP_SECONDS: Final = 30.0
 _HEARTBEAT_SECONDS: Final = 5.0
 _SILENCE: Final = timedelta(seconds=20)
 _FETCH_TIMEOUT_SECONDS: Final = 2.0
-_LONGEST_WAIT_SECONDS: Final = 5.0
 _LONGEST_RETRY_SECONDS: Final = 30
 _NEVER: Final = 1e9
 
@@ -156,16 +152,16 @@ class Engine(JobQueueRepository):
             await asyncio.wait({serving}, timeout=_CLOSE_SECONDS / 2)
 
     async def _serve(self, slots: int) -> None:
-        """Keep a worker of Procrastinate's running. It survives most faults itself (see `_Jobs`), but not all."""
+        """Keep a worker of Procrastinate's running. It survives most faults itself (see `QueueJobs`), but not all."""
         async for attempt in stamina.retry_context(
             on=(*_DATABASE_FAULTS, _WorkerEndedError),
             attempts=None,
             timeout=None,
-            wait_max=_LONGEST_WAIT_SECONDS,
+            wait_max=LONGEST_WAIT_SECONDS,
         ):
             with attempt:
                 try:
-                    with _typed_faults(self._database.where):
+                    with typed_faults(self._database.where):
                         async with self._new_worker(slots) as worker:
                             self._worker = worker
                             await worker.run()  # type: ignore[no-untyped-call]
@@ -174,14 +170,14 @@ class Engine(JobQueueRepository):
                 except (*_DATABASE_FAULTS, _WorkerEndedError) as error:
                     if self._stopping:
                         return
-                    log.warning("worker_restarts", error=_in_one_line(error))
+                    log.warning("worker_restarts", error=in_one_line(error))
                     raise
                 finally:
                     self._worker = None
 
     @asynccontextmanager
     async def _new_worker(self, slots: int) -> AsyncIterator[Worker]:
-        # A connection is not tried before it is used, which would double the round trips of a job: `_Jobs` copes.
+        # A connection is not tried before it is used, which would double the round trips of a job: `QueueJobs` copes.
         pool = AsyncConnectionPool(
             self._database.conninfo,
             # As for every connection: prepared statements do not survive a pooler in transaction mode.
@@ -194,9 +190,9 @@ class Engine(JobQueueRepository):
             open=False,
             name="walltrack jobs",
         )
-        connector = _Connector(configure=self._configure)
+        connector = QueueConnector(configure=self._configure)
         app = procrastinate.App(connector=connector)
-        app.job_manager = _Jobs(connector)
+        app.job_manager = QueueJobs(connector)
         for name, task in ((ADVANCE_RUN, self._advance_run), (MEASURE_TOKEN, self._measure_token)):
             app.task(name=name, queue=QUEUE, retry=_AfterDatabaseFault())(task)
         try:
@@ -240,7 +236,7 @@ class Engine(JobQueueRepository):
             if this is not None and this.cancelling():
                 raise
         except _DATABASE_FAULTS as error:
-            log.warning("job_tried_again", job=job, error=_in_one_line(error), **names)
+            log.warning("job_tried_again", job=job, error=in_one_line(error), **names)
             raise
         except Exception:
             log.exception("job_failed", job=job, **names)
@@ -259,7 +255,7 @@ class Engine(JobQueueRepository):
                         await self.remove_stalled(_SILENCE)
                         await self._work.sweep()
             except (*_DATABASE_FAULTS, TimeoutError) as error:
-                log.warning("sweep_put_off", error=_in_one_line(error))
+                log.warning("sweep_put_off", error=in_one_line(error))
             except Exception:
                 log.exception("sweep_failed")
             await asyncio.sleep(_SWEEP_LOOK_SECONDS)
@@ -267,18 +263,6 @@ class Engine(JobQueueRepository):
 
 class _WorkerEndedError(Exception):
     """Procrastinate's worker stopped though nobody asked it to. It has logged why."""
-
-
-@contextmanager
-def _typed_faults(where: str) -> Iterator[None]:
-    """Turn what Procrastinate and the driver raise into the errors of `walltrack.data.supabase.errors`."""
-    with translated(where):
-        try:
-            yield
-        except ConnectorException as error:
-            if isinstance(error.__cause__, psycopg.Error):
-                raise error.__cause__ from None
-            raise
 
 
 class _AfterDatabaseFault(procrastinate.BaseRetryStrategy):
@@ -289,121 +273,3 @@ class _AfterDatabaseFault(procrastinate.BaseRetryStrategy):
             return None
         seconds = min(_LONGEST_RETRY_SECONDS, 2 ** min(job.attempts, 10))
         return procrastinate.RetryDecision(retry_in={"seconds": seconds})
-
-
-class _Connector(procrastinate.PsycopgConnector):
-    """Every query names the schema. A search path would not survive a pooler in transaction mode, or would come to
-    another of its clients.
-    """
-
-    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
-        await super().execute_query_async(_with_schema(query), **arguments)
-
-    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
-        return cast("dict[str, Any]", await super().execute_query_one_async(_with_schema(query), **arguments))
-
-    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        return cast(
-            "list[dict[str, Any]]", await super().execute_query_all_async(_with_schema(query), **arguments)
-        )
-
-
-@cache
-def _with_schema(query: LiteralString) -> LiteralString:
-    return re.sub(rf"\b(?<!{SCHEMA}\.)procrastinate_", f"{SCHEMA}.procrastinate_", query)
-
-
-class _Jobs(JobManager):
-    """Procrastinate's access to its rows, which a fault of the database does not end.
-
-    Its worker stops for good where a heartbeat or the listener fails, and forgets a job whose end could not be
-    written. Here they are tried again, and what got lost on the way is put in order at the next fetch.
-    """
-
-    def __init__(self, connector: BaseAsyncConnector) -> None:
-        super().__init__(connector)
-        self._held: set[int] = set()
-        self._is_untidy = False
-        self._notices = 0
-
-    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        try:
-            if self._is_untidy:
-                await self.connector.execute_query_async(KEEP_WORKER, worker_id=worker_id)
-                await self.connector.execute_query_async(
-                    REMOVE_ALL_BUT, worker_id=worker_id, held=list(self._held)
-                )
-                self._is_untidy = False
-            while True:
-                notices = self._notices
-                job = await super().fetch_job(queues, worker_id)
-                # The worker forgets the notices that came while it looked.
-                if job is not None or notices == self._notices:
-                    break
-        except ConnectorException as error:
-            self._note("fetch", error)
-            return None
-        if job is not None and job.id is not None:
-            self._held.add(job.id)
-        return job
-
-    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
-        assert job.id is not None
-        self._held.discard(job.id)
-        try:
-            await super().finish_job(job, status, delete_job)
-        except ConnectorException as error:
-            # Procrastinate's function raises where the job is gone: removed while this worker was silent.
-            if not isinstance(error.__cause__, psycopg.errors.RaiseException):
-                self._note("finish", error)
-
-    async def retry_job(
-        self,
-        job: Job,
-        retry_at: datetime | None = None,
-        priority: int | None = None,
-        queue: str | None = None,
-        lock: str | None = None,
-    ) -> None:
-        assert job.id is not None
-        self._held.discard(job.id)
-        wait = timedelta(0) if retry_at is None else retry_at - datetime.now(retry_at.tzinfo)
-        try:
-            await self.connector.execute_query_async(RETRY_IN, job_id=job.id, wait=wait)
-        except UniqueViolation:
-            await self.finish_job(job, Status.FAILED, delete_job=True)  # another one waits
-        except ConnectorException as error:
-            if not isinstance(error.__cause__, psycopg.errors.RaiseException):
-                self._note("retry", error)
-
-    async def listen_for_jobs(
-        self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
-    ) -> None:
-        async def heard(*, channel: str, notification: Any) -> None:
-            self._notices += 1
-            await on_notification(channel=channel, notification=notification)
-
-        async for attempt in stamina.retry_context(
-            on=ConnectorException, attempts=None, timeout=None, wait_max=_LONGEST_WAIT_SECONDS
-        ):
-            with attempt:
-                await JobManager.listen_for_jobs(self, on_notification=heard, queues=queues)
-
-    async def update_heartbeat(self, worker_id: int) -> None:
-        try:
-            await self.connector.execute_query_async(KEEP_WORKER, worker_id=worker_id)
-        except ConnectorException as error:
-            self._note("heartbeat", error)
-
-    async def unregister_worker(self, worker_id: int) -> None:
-        with suppress(ConnectorException):  # it will be forgotten as one that is silent
-            await super().unregister_worker(worker_id)
-
-    def _note(self, what: str, error: ConnectorException) -> None:
-        if not self._is_untidy:
-            log.warning("queue_fault", what=what, error=_in_one_line(error.__cause__ or error))
-        self._is_untidy = True
-
-
-def _in_one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

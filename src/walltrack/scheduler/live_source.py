@@ -51,7 +51,7 @@ from walltrack.services.metering import Meter
 from walltrack.services.retries import RetryPolicy
 from walltrack.services.sol_prices import SolPrices
 from walltrack.services.solana_rpc import SolanaRpc
-from walltrack.services.wire import HttpBounds
+from walltrack.services.wire import Client, HttpBounds
 
 TOKENS_AT_ONCE: Final = 8
 """Tokens that are read at the same time: enough to keep a plan's rate busy while each waits for its pages."""
@@ -60,7 +60,8 @@ TOKENS_AT_ONCE: Final = 8
 class LiveMarket:
     """Tokens that the markets list, or those that are named, read from the chain.
 
-    `clock` is the market's: a sandbox has its own time.
+    `clock` is the market's: a sandbox has its own time. A `client` that is given is used for every source, so that
+    connections outlive each of them.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class LiveMarket:
         description: str,
         demo: bool = False,
         mints: Sequence[str] = (),
+        client: Client | None = None,
     ) -> None:
         self.description = description
         self.demo = demo
@@ -79,6 +81,7 @@ class LiveMarket:
         self._database = database
         self._clock = clock
         self._mints = mints
+        self._client = client
 
     @asynccontextmanager
     async def opened(self, run_id: UUID, budget: Budget | None = None) -> AsyncIterator[LiveTokens]:
@@ -89,7 +92,11 @@ class LiveMarket:
         retries = RetryPolicy(tries=settings.http_tries)
         bounds = _bounds(settings)
         async with Http(
-            quotas=provider_rows, meter=meter, bounds=HttpBounds.of(settings), retries=retries
+            quotas=provider_rows,
+            meter=meter,
+            bounds=HttpBounds.of(settings),
+            retries=retries,
+            client=self._client,
         ) as http:
             tapes = TapeRepository(self._database)
             rpc, history = _nodes(http, settings)

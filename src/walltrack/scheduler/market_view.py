@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from async_lru import alru_cache
@@ -11,6 +12,7 @@ from async_lru import alru_cache
 from walltrack.config.settings import Settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
+from walltrack.data.supabase.repositories.sol_price_repo import SolPriceRepository
 from walltrack.data.supabase.repositories.tape_repo import TapeRepository
 from walltrack.discovery.clock import Clock
 from walltrack.discovery.models import CHOOSING, DiscoveryRunParams, ReadingCost
@@ -21,7 +23,9 @@ from walltrack.scheduler.trigger import MarketName
 from walltrack.services.http import Http
 from walltrack.services.markets import LiveMarkets
 from walltrack.services.metering import Meter
+from walltrack.services.providers import geckoterminal
 from walltrack.services.retries import RetryPolicy
+from walltrack.services.sol_prices import SolPrices
 from walltrack.services.wire import HttpBounds
 
 KEPT_SECONDS: Final = 60
@@ -65,12 +69,19 @@ class MarketView:
         self._database = database
         self._market = market
         self._asked = alru_cache(maxsize=_QUESTIONS, ttl=KEPT_SECONDS)(self._ask)
+        self._priced = alru_cache(maxsize=1, ttl=KEPT_SECONDS)(self._price)
 
     async def pumps(self, params: DiscoveryRunParams) -> PumpsSeen:
         """The tokens that pumped by these parameters, and the others with their reasons."""
         # The others choose no token, so they make no other question.
         chosen = {name: getattr(params, name) for name in CHOOSING}
         return await self._asked(DiscoveryRunParams(**chosen))
+
+    async def sol_price(self) -> tuple[datetime, Decimal] | None:
+        """USD for one SOL at the close of the hour that was over last, with that hour; None without a trade."""
+        hour = self._market.clock.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+        price = await self._priced(hour)
+        return None if price is None else (hour, price)
 
     async def forecast(self, params: DiscoveryRunParams) -> RunForecast:
         """What a run with these parameters would cost now."""
@@ -90,6 +101,12 @@ class MarketView:
             now = self._market.clock.now()
             pumps, warnings = await LiveMarkets(http, self._market.settings).pumped(params, now)
         return PumpsSeen(pumps, tuple(warnings), now)
+
+    async def _price(self, hour: datetime) -> Decimal | None:
+        async with self._http() as http:
+            provider = geckoterminal(self._market.settings)
+            prices = SolPrices(http, provider, SolPriceRepository(self._database))
+            return (await prices.prices([hour], self._market.clock.now())).get(hour)
 
     async def _tariff(self) -> Tariff:
         async with self._http() as http:

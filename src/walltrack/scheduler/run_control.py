@@ -32,6 +32,21 @@ class TokensRemovedError(BadInputError):
     """Retention removed the rows by token of a run that is to be compared."""
 
 
+def params_with(params: DiscoveryRunParams, changed: Mapping[str, Any]) -> DiscoveryRunParams:
+    """The parameters with some of them `changed`. Raises InvalidConfigError for values that are out of bounds, also for
+    stored ones that were within the bounds of an earlier version.
+    """
+    try:
+        return DiscoveryRunParams.model_validate(params.model_dump() | dict(changed))
+    except ValidationError as error:
+        raise InvalidConfigError(
+            tuple(
+                FieldProblem(".".join(map(str, each["loc"])), repr(each["input"]), each["msg"].lower())
+                for each in error.errors(include_url=False)
+            )
+        ) from None
+
+
 class RunControl:
     """Starts, repeats, resumes, cancels and compares runs. `at_most` runs run at once.
 
@@ -76,15 +91,7 @@ class RunControl:
         KeyReusedError.
         """
         old = await self.read(run_id)
-        try:
-            params = DiscoveryRunParams.model_validate(old.params.model_dump() | dict(changed))
-        except ValidationError as error:
-            raise InvalidConfigError(
-                tuple(
-                    FieldProblem(str(each["loc"][0]), repr(each["input"]), each["msg"].lower())
-                    for each in error.errors(include_url=False)
-                )
-            ) from None
+        params = params_with(old.params, changed)
         tokens = await RunTokenRepository(self._database).get_run_tokens(run_id)
         _require_repeatable(old, tokens, fresh=fresh)
         return await self._trigger.start(

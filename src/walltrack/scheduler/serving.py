@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from walltrack.scheduler.stored_source import StoredTapes
 from walltrack.scheduler.stores import budget_of
 from walltrack.scheduler.tasks.discovery_task import SystemClock
 from walltrack.scheduler.trigger import Trigger
+from walltrack.services.wire import Client, HttpBounds, new_client
 
 log = structlog.get_logger()
 
@@ -63,11 +65,12 @@ Beside = Callable[[Serving, asyncio.Event], Coroutine[Any, Any, None]]
 
 
 class Server:
-    """One process's part, as an async context manager around a database that is open."""
+    """One process's part, on a database that is open. All its runs ask their providers over one `client`."""
 
-    def __init__(self, database: Database, market: ServedMarket) -> None:
+    def __init__(self, database: Database, market: ServedMarket, client: Client | None = None) -> None:
         self._database = database
         self._market = market
+        self._client = client
         settings = market.settings
         lease = timedelta(seconds=settings.lease_seconds)
         self._sweep_every = lease / RENEWALS_PER_LEASE
@@ -98,6 +101,7 @@ class Server:
             description=market.name.token_source,
             demo=market.name.demo,
             mints=run.mints,
+            client=self._client,
         )
         return source.opened(run.id, budget_of(self._database, run))
 
@@ -158,9 +162,11 @@ async def serve(
     api: Beside | None = None,
 ) -> None:
     """Open the database and serve until `stop` is set. `ready` is set once it is open."""
+    gc.freeze()  # what was imported stays: walking through it at each collection took a tenth of a worker's time
     # The engine has connections of its own; without it, more are left for those who ask.
     at_most = SERVING_POOL_SIZE if Role.WORKER in roles else ASKING_POOL_SIZE
-    async with Database(market.settings, at_most=at_most) as database:
+    bounds = HttpBounds.of(market.settings)
+    async with Database(market.settings, at_most=at_most) as database, new_client(bounds) as client:
         await require_current_schema(database)
         ready.set()
-        await Server(database, market).serve(roles, stop, slots=slots, api=api)
+        await Server(database, market, client).serve(roles, stop, slots=slots, api=api)

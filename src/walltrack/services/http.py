@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-import httpx
 import msgspec
 import stamina
 import structlog
@@ -20,7 +19,7 @@ from walltrack.services.providers import Provider
 from walltrack.services.quota import LocalQuotas, QuotaStore
 from walltrack.services.redaction import Redactor, silence_http_client_logs
 from walltrack.services.retries import RetryPolicy, TryAgainError, wait_before_the_next
-from walltrack.services.wire import HttpBounds, Request, exchanged, new_client
+from walltrack.services.wire import Client, HttpBounds, Request, exchanged, new_client
 
 T = TypeVar("T")
 Credits = int | Callable[[T], int]
@@ -48,7 +47,9 @@ class Http:
     """Calls to providers, for one run or one command. An async context manager; leaving it stores what was metered.
 
     `quotas` and the meter's store are shared through the database; without them this process limits and counts for
-    itself. Every method raises one of the five kinds of `ProviderFault`, and whatever quotas and meter raise.
+    itself. A `client` (`new_client`) that is given is left open, and its connections with it; without one this has a
+    client of its own. Every method raises one of the five kinds of `ProviderFault`, and whatever quotas and meter
+    raise.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Http:
         meter: Meter | None = None,
         bounds: HttpBounds | None = None,
         retries: RetryPolicy | None = None,
+        client: Client | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.meter = meter or Meter()
@@ -65,14 +67,15 @@ class Http:
         self._bounds = bounds or HttpBounds()
         self._retries = retries or RetryPolicy()
         self._sleep = sleep
-        self._client: httpx.AsyncClient | None = None
+        self._lent = client
+        self._client: Client | None = None
         self._in_flight: dict[str, asyncio.Semaphore] = {}
         self._redactors: dict[str, Redactor] = {}
 
     async def __aenter__(self) -> Self:
         silence_http_client_logs()
         stamina.instrumentation.set_on_retry_hooks(())  # we log failed tries ourselves, without keys
-        self._client = new_client(self._bounds)
+        self._client = self._lent or new_client(self._bounds)
         return self
 
     async def __aexit__(
@@ -82,7 +85,7 @@ class Http:
         try:
             await self.meter.flush()
         finally:
-            if client is not None:
+            if client is not None and client is not self._lent:
                 await client.aclose()
 
     async def get(

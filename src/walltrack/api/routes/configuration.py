@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response, Security
 from walltrack.api.asked import LONGEST_CURSOR, IfMatch, PageSize
 from walltrack.api.auth import Operator, authorized
 from walltrack.api.context import ApiContext, Context
+from walltrack.api.document import Answers, refusals
 from walltrack.contract import (
     ConfigPreview,
     ConfigUpdate,
@@ -29,6 +30,12 @@ from walltrack.services.markets import NoMarketError
 router = APIRouter(prefix="/config", tags=["configuration"])
 reading = Security(authorized, scopes=[Scope.READ])
 
+_TAGGED: Final[Answers] = {
+    200: {
+        "description": "The configuration.",
+        "headers": {"ETag": {"description": "Its version, for If-Match.", "schema": {"type": "string"}}},
+    }
+}
 _SCHEDULE: Final = ("enabled", "schedule_hours", "schedule_cron", "schedule_timezone", "jitter_seconds")
 
 HistoryCursor = Annotated[
@@ -36,13 +43,13 @@ HistoryCursor = Annotated[
 ]
 
 
-@router.get("", dependencies=[reading])
+@router.get("", dependencies=[reading], responses=_TAGGED)
 async def configuration(context: Context, response: Response) -> ConfigView:
     """The configuration, and where the schedule stands. `ETag` is its version."""
     return _tagged(await context.scheduler.load_config(), response)
 
 
-@router.put("")
+@router.put("", responses=_TAGGED | refusals(_412="Somebody changed it since."))
 async def save_configuration(
     context: Context, caller: Operator, response: Response, request: ConfigUpdate, if_match: IfMatch = None
 ) -> ConfigView:

@@ -30,7 +30,9 @@ async def health_ready(context: Context, response: Response) -> Readiness:
 
 
 @router.get(
-    "/health/detailed", responses={503: {"model": DetailedHealth, "description": "A part of it failed."}}
+    "/health/detailed",
+    responses={503: {"model": DetailedHealth, "description": "A part of it failed."}},
+    openapi_extra={"security": [{}]},  # a key may be given
 )
 async def health_detailed(context: Context, caller: Known, response: Response) -> DetailedHealth:
     """How every part is: 503 with the failing parts named. With a key, also counts, and what providers were used."""

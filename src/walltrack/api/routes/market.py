@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query, Security
 
 from walltrack.api.auth import authorized
 from walltrack.api.context import Context
-from walltrack.contract import PumpsView, Scope
-from walltrack.discovery.models import DiscoveryRunParams
+from walltrack.api.document import refusals
+from walltrack.contract import PumpsView, Scope, SolPriceView
+from walltrack.scheduler.run_control import params_with
 
 router = APIRouter(tags=["market"], dependencies=[Security(authorized, scopes=[Scope.READ])])
 
 
-@router.get("/pumps", responses={502: {"description": "No market answers."}})
+@router.get("/pumps", responses=refusals(_502="No market answers."))
 async def pumps(
     context: Context,
     min_price_change_pct: Annotated[float | None, Query(ge=0, le=1000, allow_inf_nan=False)] = None,
@@ -35,7 +36,7 @@ async def pumps(
     }
     config = await context.scheduler.load_config()
     given = {name: value for name, value in asked.items() if value is not None}
-    seen = await context.pumps.pumps(DiscoveryRunParams.model_validate(config.params.model_dump() | given))
+    seen = await context.pumps.pumps(params_with(config.params, given))
     return PumpsView.of(
         seen.pumps,
         seen.warnings,
@@ -43,3 +44,10 @@ async def pumps(
         source=context.market.token_source,
         demo=context.market.demo,
     )
+
+
+@router.get("/sol-price", responses=refusals(_502="No market answers."))
+async def sol_price(context: Context) -> SolPriceView:
+    """USD for one SOL at the close of the hour that was over last, by which amounts in SOL may be shown in USD."""
+    found = await context.pumps.sol_price()
+    return SolPriceView() if found is None else SolPriceView(hour=found[0], usd=found[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
@@ -12,12 +12,22 @@ from pydantic import BaseModel
 from walltrack.api.asked import refused
 from walltrack.api.auth import Caller, Operator
 from walltrack.api.context import ApiContext, Context
+from walltrack.api.document import NO_RUN, Answers, refusals
 from walltrack.contract import BASE_PATH, AgainRequest, CancelRequest, RunRequest, RunResumed, RunStarted
 from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
 from walltrack.data.supabase.repositories.run_request_repo import RunRequestKey
-from walltrack.discovery.models import DiscoveryRun, DiscoveryRunParams, TriggerType
+from walltrack.discovery.models import DiscoveryRun, TriggerType
+from walltrack.scheduler.run_control import params_with
 
 router = APIRouter(tags=["runs"])
+
+_STARTED: Final[Answers] = {
+    202: {
+        "description": "The run is there; workers do it.",
+        "headers": {"Location": {"description": "The path of the run.", "schema": {"type": "string"}}},
+    }
+}
+_BUSY: Final = "As many runs are running as may; `run_id` is one of them."
 
 IdempotencyKey = Annotated[
     str | None,
@@ -28,7 +38,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("/run", status_code=202)
+@router.post("/run", status_code=202, responses=_STARTED | refusals(_409=_BUSY))
 async def start_run(
     context: Context,
     caller: Operator,
@@ -39,7 +49,7 @@ async def start_run(
     """Start a run and get its id at once; workers do it. What is left out is as in the stored configuration."""
     asked = request or RunRequest()
     config = await context.scheduler.load_config()
-    params = DiscoveryRunParams.model_validate(config.params.model_dump() | asked.given())
+    params = params_with(config.params, asked.given())
     run = await context.runs.start(
         params,
         trigger_type=TriggerType.API,
@@ -50,7 +60,11 @@ async def start_run(
     return await _started(context, run, response)
 
 
-@router.post("/runs/{run_id}/again", status_code=202)
+@router.post(
+    "/runs/{run_id}/again",
+    status_code=202,
+    responses=_STARTED | refusals(_404=NO_RUN, _409=f"{_BUSY} Or that one listed no token."),
+)
 async def repeat_run(
     context: Context,
     caller: Operator,
@@ -72,7 +86,11 @@ async def repeat_run(
     return await _started(context, run, response)
 
 
-@router.post("/runs/{run_id}/resume", status_code=202)
+@router.post(
+    "/runs/{run_id}/resume",
+    status_code=202,
+    responses=_STARTED | refusals(_404=NO_RUN, _409=f"{_BUSY} Or there is nothing to resume."),
+)
 async def resume_run(context: Context, caller: Operator, response: Response, run_id: UUID) -> RunResumed:
     """Let an ended run go on: what failed or was cancelled of it is done once more, what it found stays."""
     resumed = await context.runs.resume(run_id)
@@ -80,7 +98,7 @@ async def resume_run(context: Context, caller: Operator, response: Response, run
     return RunResumed(**dict(started), tokens=list(resumed.mints))
 
 
-@router.post("/runs/{run_id}/cancel")
+@router.post("/runs/{run_id}/cancel", responses=refusals(_404=NO_RUN, _409="The run has ended."))
 async def cancel_run(
     context: Context, caller: Operator, run_id: UUID, request: CancelRequest | None = None
 ) -> DiscoveryRun:

@@ -27,7 +27,7 @@ HIDDEN_TABLES: Final = """
         'tape_streams', 'provider_usage', 'provider_quotas', 'wallet_histories', 'wallet_history_pages',
         'wallet_profiles', 'measured_launches', 'launch_rushes', 'address_lists', 'run_outcomes',
         'schedule_ticks', 'config_audit', 'run_events', 'run_reservations', 'api_keys', 'run_requests',
-        'run_rollups', 'credit_rollups', 'retention',
+        'run_rollups', 'credit_rollups', 'wallet_counts', 'retention',
         'walltrack_migrations._yoyo_migration'
     ]) AS name
     WHERE row_security_active(to_regclass(name)::oid)
@@ -35,6 +35,12 @@ HIDDEN_TABLES: Final = """
 APPLIED_MIGRATIONS: Final = "SELECT migration_id FROM walltrack_migrations._yoyo_migration"
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+CONTRACTION: Final = "_contract_"
+"""Stands in the name of a migration on whose tables the version before it does not work, like 040_contract_scores."""
+
+LOCK_TIMEOUT_SECONDS: Final = 5
+"""How long a migration waits for a table that others use. Whoever comes after it waits for it as long."""
 
 _LOCK: Final = 0x57414C4C_5452_4143
 """The advisory lock of everything that changes the schema. The letters WALLTRAC."""
@@ -46,6 +52,19 @@ _EARLIER_VERSION: Final = ("019_discovery_runs", "020_discovery_config")
 def known_migrations() -> list[str]:
     """Names of the migrations of this version, in their order. The last one is the job queue's schema."""
     return [*(migration.id for migration in _read()), queue_migration()]
+
+
+def migration_sql(name: str) -> str:
+    """The text of a migration's file."""
+    return (MIGRATIONS / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def contractions(applied: set[str]) -> list[str]:
+    """Applied migrations that this version does not know, and whose names say that they took something away.
+
+    See docs/decisions/0009: the version before a migration works on its tables unless it is a contraction.
+    """
+    return sorted(name for name in applied - set(known_migrations()) if CONTRACTION in name)
 
 
 def _read() -> MigrationList:
@@ -112,6 +131,8 @@ class Bookkeeping:
                     report("another process is migrating this database; waiting for it")
                     self._has_waited = True
                 execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            # Not before: other migrators are waited for without end.
+            execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT_SECONDS}s",))
             self._prepare()
             yield
 

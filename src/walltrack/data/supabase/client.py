@@ -127,7 +127,7 @@ class Database:
             timeout=self._settings.database_connect_timeout_seconds,
             reconnect_timeout=RECONNECT_SECONDS,
             configure=self._configure,
-            check=AsyncConnectionPool.check_connection,
+            check=_check_open,
             open=False,
             name="walltrack",
         )
@@ -136,6 +136,16 @@ class Database:
         seconds = self._settings.database_statement_timeout_seconds
         await connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{seconds}s",))
         await connection.commit()
+
+
+async def _check_open(connection: Connection) -> None:
+    """Raise psycopg.OperationalError where the server has closed a connection while it was not used.
+
+    It looks at the socket and asks the server nothing: a question would be one of the four round trips that most
+    transactions take.
+    """
+    for _ in range(2):  # the first may bring the server's farewell, and only the second finds the end
+        connection.pgconn.consume_input()
 
 
 def connection_string(base: str, connect_timeout_seconds: int) -> str:

@@ -60,8 +60,9 @@ def acquire(data_dir: Path) -> EmbeddedServer:
     """Start the server of this data folder unless it runs, and hold it.
 
     Blocks while another process starts or stops it. Raises BadInputError where the folder cannot hold a database
-    or belongs to another user, WallTrackError where the server does not start.
+    or belongs to another user, or the server is not installed, WallTrackError where it does not start.
     """
+    embedded_folder.require_package()
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

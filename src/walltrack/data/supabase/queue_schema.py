@@ -82,6 +82,23 @@ def apply_queue_schema(connection: Connection) -> str | None:
     return name
 
 
+def missing_queue_sql(applied: set[str]) -> list[tuple[str, str]]:
+    """What `apply_queue_schema` would execute where these steps are there, as names and SQL, in order."""
+    if not applied:
+        made = f"CREATE SCHEMA {SCHEMA};\nSET LOCAL search_path = {SCHEMA};\n{_OURS}{_text('schema.sql').decode()}"
+        return [(queue_migration(), made)]
+    return [
+        (f"queue_{step}", f"SET LOCAL search_path = {SCHEMA};\n{_text('migrations', f'{step}.sql').decode()}")
+        for step in queue_steps()
+        if step not in applied
+    ]
+
+
+def queue_contractions(applied: set[str]) -> list[str]:
+    """Steps of a newer Procrastinate that took away what this one may use: it calls them "post"."""
+    return sorted(f"queue_{step}" for step in applied - set(queue_steps()) if "_post_" in step)
+
+
 def drop_queue_schema(connection: Connection) -> bool:
     """Take the queue away, with the jobs in it. Returns False where there is none."""
     if not _applied(connection):

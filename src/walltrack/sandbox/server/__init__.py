@@ -4,6 +4,7 @@ from walltrack.sandbox.server.exchange import LoggedRequest
 from walltrack.sandbox.server.faults import Faults
 from walltrack.sandbox.server.gecko_sol import SOL_USDC_POOL
 from walltrack.sandbox.server.options import PLANS, SANDBOX_KEY, Plan, ServerOptions
+from walltrack.sandbox.server.renewal import Renewal
 from walltrack.sandbox.server.running import SandboxServer, Urls, run, serve
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Faults",
     "LoggedRequest",
     "Plan",
+    "Renewal",
     "SandboxServer",
     "ServerOptions",
     "Urls",

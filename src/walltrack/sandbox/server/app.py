@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from walltrack.sandbox.server.geckoterminal import GeckoTerminal
 from walltrack.sandbox.server.helius_enhanced import EnhancedTransactions
 from walltrack.sandbox.server.helius_rpc import HeliusRpc
 from walltrack.sandbox.server.jupiter import Jupiter
+from walltrack.sandbox.server.renewal import keep_renewing
 from walltrack.sandbox.server.solana_rpc import SolanaNode
 from walltrack.sandbox.server.state import ServerState
 
@@ -39,8 +41,12 @@ def application(state: ServerState, started: Callable[[], None]) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        renewal = state.settings.renewal
+        renewing = None if renewal is None else asyncio.create_task(keep_renewing(state, renewal))
         started()
         yield
+        if renewing is not None:
+            renewing.cancel()
 
     routes = [*providers, *_sandbox(state), *hostile.routes(Router(providers))]
     return Starlette(routes=routes, lifespan=lifespan)

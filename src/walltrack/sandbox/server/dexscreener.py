@@ -32,7 +32,6 @@ class DexScreener:
 
     def __init__(self, state: ServerState) -> None:
         self._state = state
-        self._view = state.view
         factor, clock = state.settings.rate_factor, state.settings.clock
         self._feeds = TokenBucket(60 * factor, factor, clock)
         self._pairs = TokenBucket(300 * factor, 5 * factor, clock)
@@ -81,14 +80,14 @@ class DexScreener:
 
     def _profiled(self, side: int) -> list[TokenView]:
         """The two profile feeds barely overlap."""
-        return [t for t in self._view.by_age if chance(t.token.mint, 2) == side][: _ROWS - 3]
+        return [t for t in self._state.view.by_age if chance(t.token.mint, 2) == side][: _ROWS - 3]
 
     def _latest_boosts(self, call: Call) -> Answer:
-        rows = [{**_boost(t), "amount": 10} for t in self._view.by_age[: _ROWS - 2]]
+        rows = [{**_boost(t), "amount": 10} for t in self._state.view.by_age[: _ROWS - 2]]
         return _rows(rows + [{**_other_chain(n), "amount": 10, "totalAmount": 10} for n in range(2)])
 
     def _top_boosts(self, call: Call) -> Answer:
-        rows = [_boost(t) for t in self._view.by_volume[: _ROWS - 2]]
+        rows = [_boost(t) for t in self._state.view.by_volume[: _ROWS - 2]]
         return _rows(rows + [{**_other_chain(n), "totalAmount": 500} for n in range(2)])
 
     def _tokens(self, call: Call) -> Answer:
@@ -113,7 +112,7 @@ class DexScreener:
         return _wrapped(found[:_ROWS])
 
     def _by_pair(self, call: Call) -> Answer:
-        known = self._view.pools if call.path["chain"] == "solana" else {}
+        known = self._state.view.pools if call.path["chain"] == "solana" else {}
         found = [_pair(known[a], asked_is_base=False) for a in _split(call.path["addresses"]) if a in known]
         return json_answer(
             {"schemaVersion": "1.0.0", "pairs": found or None, "pair": found[0] if found else None},
@@ -126,7 +125,7 @@ class DexScreener:
             return _wrapped([])
         found = [
             _pair(pool, asked_is_base=False)
-            for view in self._view.by_volume
+            for view in self._state.view.by_volume
             for pool in view.pools
             if wanted in {view.token.mint, pool.pool.address}
             or wanted.lower() in f"{view.token.name} {view.token.symbol}".lower()
@@ -134,7 +133,7 @@ class DexScreener:
         return _wrapped(found[:_ROWS])
 
     def _pairs_of(self, mint: str, *, asked_is_base: bool = False) -> list[dict[str, Any]]:
-        view = self._view.tokens.get(mint)
+        view = self._state.view.tokens.get(mint)
         if view is None:
             return []
         pools = sorted(view.pools, key=lambda p: -(p.pool.liquidity_usd or 0.0))

@@ -28,7 +28,6 @@ class PoolHistory:
 
     def __init__(self, state: ServerState) -> None:
         self._state = state
-        self._market = state.market
 
     def candles(self, call: Call) -> Answer:
         """Rows [unix s, open, high, low, close, volume USD], newest first; without trades no row.
@@ -40,19 +39,19 @@ class PoolHistory:
         unit, allowed = _AGGREGATES[call.path["timeframe"]]
         aggregate = _whole(call, "aggregate", 1)
         limit = _whole(call, "limit", _LIMIT)
-        before = _whole(call, "before_timestamp", self._market.now + 1)
+        before = _whole(call, "before_timestamp", self._state.market.now + 1)
         if aggregate not in allowed:
             raise refused(400, "Invalid aggregate")
         if not 1 <= limit <= _MOST:
             raise refused(400, "Invalid limit")
         if call.query.get("currency", "usd") not in {"usd", "token"}:
             raise refused(400, "Invalid currency")
-        if before < self._market.now - _FREE_HISTORY:
+        if before < self._state.market.now - _FREE_HISTORY:
             raise refused(401, "Unlock history of more than 180 days with a paid plan")
         step = unit * aggregate
         address = call.path["address"]
         if address == SOL_USDC_POOL:
-            rows = self._sol_candles(step, min(before, self._market.now + 1), limit)
+            rows = self._sol_candles(step, min(before, self._state.market.now + 1), limit)
         else:
             rows = self._pool_candles(self._known(address), step, before, call)[:limit]
         if rows and chance(address, 2):
@@ -66,9 +65,9 @@ class PoolHistory:
 
     def _sol_candles(self, step: int, before: int, limit: int) -> list[list[float]]:
         newest = (before - 1) // step * step
-        oldest = self._market.now - _FREE_HISTORY
+        oldest = self._state.market.now - _FREE_HISTORY
         starts = range(newest, max(oldest, newest - step * limit), -step)
-        return [sol_candle(self._market, start) for start in starts]
+        return [sol_candle(self._state.market, start) for start in starts]
 
     def _pool_candles(self, view: PoolView, step: int, before: int, call: Call) -> list[list[float]]:
         token = call.query.get("token", "base")
@@ -101,7 +100,7 @@ class PoolHistory:
             floor = float(at_least)
         except ValueError:
             raise refused(400, "Invalid trade_volume_in_usd_greater_than") from None
-        since = self._market.now - _DAY
+        since = self._state.market.now - _DAY
         newest = (t for t in reversed(view.pool.trades) if t.block_time >= since and t.volume_usd > floor)
         rows = list(islice(self._trade_items(view, newest), _TRADES))
         return json_answer({"data": rows}, items=len(rows))

@@ -31,7 +31,6 @@ class GeckoTerminal:
 
     def __init__(self, state: ServerState) -> None:
         self._state = state
-        self._view = state.view
         self._limits = GeckoLimits(state.settings)
 
     def routes(self) -> list[Route]:
@@ -67,20 +66,20 @@ class GeckoTerminal:
     def _trending(self, call: Call) -> Answer:
         window = _choice(call, "duration", list(_DURATIONS), "24h")
         name = _DURATIONS[window]
-        pools = [p for p in self._view.pools.values() if _count(p, name)]
+        pools = [p for p in self._state.view.pools.values() if _count(p, name)]
         ranked = sorted(pools, key=lambda p: -_count(p, name))
         return self._page(call, [None, *ranked])
 
     def _new(self, call: Call) -> Answer:
-        newest = sorted(self._view.pools.values(), key=lambda p: -p.pool.created_at)
+        newest = sorted(self._state.view.pools.values(), key=lambda p: -p.pool.created_at)
         return self._page(call, newest)
 
     def _top(self, call: Call) -> Answer:
         sort = _choice(call, "sort", _SORTS, _SORTS[0])
         if sort == _SORTS[0]:
-            ranked = sorted(self._view.pools.values(), key=lambda p: -_count(p, "h24"))
+            ranked = sorted(self._state.view.pools.values(), key=lambda p: -_count(p, "h24"))
         else:
-            ranked = sorted(self._view.pools.values(), key=lambda p: -p.windows["h24"].volume_usd)
+            ranked = sorted(self._state.view.pools.values(), key=lambda p: -p.windows["h24"].volume_usd)
         return self._page(call, ranked)
 
     def _token_pools(self, call: Call) -> Answer:
@@ -102,15 +101,17 @@ class GeckoTerminal:
         addresses = call.path["addresses"].split(",")
         if len(addresses) > _MULTI:
             raise refused(400, f"More than {_MULTI} addresses")
-        return self._rendered(call, [self._view.pools[a] for a in addresses if a in self._view.pools])
+        return self._rendered(
+            call, [self._state.view.pools[a] for a in addresses if a in self._state.view.pools]
+        )
 
     def _pool(self, call: Call) -> Answer:
         address = call.path["address"]
         if address == SOL_USDC_POOL:
             return json_answer({"data": sol_usdc_pool(self._state.market)}, items=1)
-        if address not in self._view.pools:
+        if address not in self._state.view.pools:
             raise refused(404, "Not Found")
-        view = self._view.pools[address]
+        view = self._state.view.pools[address]
         return json_answer({"data": _pool(view), **self._included(call, [view])}, items=1)
 
     def _rendered(self, call: Call, pools: Sequence[PoolView | None]) -> Answer:
@@ -143,13 +144,15 @@ class GeckoTerminal:
         addresses = call.path["addresses"].split(",")
         if len(addresses) > _MULTI:
             raise refused(400, f"More than {_MULTI} addresses")
-        found = [self._token_item(self._view.tokens[a]) for a in addresses if a in self._view.tokens]
+        found = [
+            self._token_item(self._state.view.tokens[a]) for a in addresses if a in self._state.view.tokens
+        ]
         return json_answer({"data": found}, items=len(found))
 
     def _known_token(self, mint: str) -> TokenView:
-        if mint not in self._view.tokens:
+        if mint not in self._state.view.tokens:
             raise refused(404, "Not Found")
-        return self._view.tokens[mint]
+        return self._state.view.tokens[mint]
 
     def _token_item(self, view: TokenView) -> dict[str, Any]:
         token, main = view.token, view.main

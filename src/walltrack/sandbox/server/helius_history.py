@@ -12,6 +12,7 @@ from walltrack.sandbox.server import bodies, jsonrpc
 from walltrack.sandbox.server.base58 import is_signature
 from walltrack.sandbox.server.chain_index import ChainIndex, OwnedAccounts, walk
 from walltrack.sandbox.server.jsonrpc import Result, RpcError
+from walltrack.sandbox.server.options import PAGE_ROWS
 from walltrack.sandbox.server.solana_methods import SolanaMethods, check_version, encoding_of, signature_row
 from walltrack.sandbox.server.state import ServerState
 from walltrack.sandbox.server.transaction_json import Form
@@ -19,7 +20,7 @@ from walltrack.sandbox.types import SandboxTransaction
 
 METHOD: Final = "getTransactionsForAddress"
 
-_PAGE: Final = 1000
+_PAGE: Final = PAGE_ROWS
 _SIGNATURES_CREDITS: Final = 10
 _CREDITS_PER_100: Final = 10
 _HOPS: Final = 8
@@ -118,7 +119,7 @@ class AddressHistory:
             address=address,
             full=details == "full",
             ascending=jsonrpc.choice_param(options, "sortOrder", ("desc", "asc")) == "asc",
-            limit=limit or _PAGE,
+            limit=min(limit or _PAGE, self._state.settings.page_rows),
             cursor=None if token is None else _Cursor.read(token),
             status=cast("Literal['any', 'succeeded', 'failed']", status),
             positions=chain.positions(address, cast("OwnedAccounts", accounts)),

@@ -29,7 +29,6 @@ class Jupiter:
 
     def __init__(self, state: ServerState) -> None:
         self._state = state
-        self._view = state.view
         settings = state.settings
         rates: dict[str | None, int] = {key: plan.jupiter_per_minute for key, plan in settings.keys.items()}
         rates[None] = _KEYLESS_PER_MINUTE
@@ -80,7 +79,9 @@ class Jupiter:
                 return sum(pool.windows[name].volume_usd for pool in view.pools)
             return sum(pool.windows[name].buys + pool.windows[name].sells for pool in view.pools)
 
-        ranked = sorted((view for view in self._view.tokens.values() if view.main), key=lambda v: -rank(v))
+        ranked = sorted(
+            (view for view in self._state.view.tokens.values() if view.main), key=lambda v: -rank(v)
+        )
         return self._tokens([view for view in ranked if rank(view) > 0][: int(limit)])
 
     def _search(self, call: Call) -> Answer:
@@ -88,15 +89,17 @@ class Jupiter:
         wanted = [text for text in query.split(",") if text]
         if not wanted or len(wanted) > _MOST_MINTS:
             raise RefusedError(_bad(f"query must be a name, a symbol or up to {_MOST_MINTS} mints"))
-        found = [self._view.tokens[mint] for mint in wanted if mint in self._view.tokens]
+        found = [self._state.view.tokens[mint] for mint in wanted if mint in self._state.view.tokens]
         if not found and len(wanted) == 1:
             text = query.lower()
-            named = (v for v in self._view.by_volume if text in f"{v.token.name} {v.token.symbol}".lower())
+            named = (
+                v for v in self._state.view.by_volume if text in f"{v.token.name} {v.token.symbol}".lower()
+            )
             found = list(named)[:20]
         return self._tokens(found)
 
     def _recent(self, call: Call) -> Answer:
-        return self._tokens(self._view.by_age[:_RECENT])
+        return self._tokens(self._state.view.by_age[:_RECENT])
 
     def _prices(self, call: Call) -> Answer:
         mints = [mint for mint in call.query.get("ids", "").split(",") if mint]
@@ -110,7 +113,7 @@ class Jupiter:
         if mint in {WSOL, USDC}:
             coin = quote_coin(self._state.market, mint)
             return {"usdPrice": coin.usd, "blockId": slot, "decimals": coin.decimals, "priceChange24h": 0.0}
-        view = self._view.tokens.get(mint)
+        view = self._state.view.tokens.get(mint)
         if view is None or view.main is None:
             return None
         return {

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Final, Literal, TypedDict
 
 from walltrack.sandbox.server.faults import Faults
+from walltrack.sandbox.server.renewal import Renewal
+
+PAGE_ROWS: Final = 1000
 
 SANDBOX_KEY: Final = "sandbox"
 """The key that works when none are named."""
@@ -68,6 +71,8 @@ class ServerOptions(TypedDict, total=False):
     - faults: what goes wrong on purpose (nothing)
     - rate_factor: multiplies every rate limit of every provider (1.0); for tests that do not measure limits
     - truth_file: where to write truth.json (nowhere)
+    - renewal: another market every so often (none); truth_file is written anew then
+    - page_rows: rows of a page of getTransactionsForAddress at most, however many are asked for (1000)
     - clock: seconds, monotonic, for the rate limits (time.monotonic)
     """
 
@@ -75,7 +80,9 @@ class ServerOptions(TypedDict, total=False):
     keys: Mapping[str, str | Plan]
     faults: Faults
     rate_factor: float
+    page_rows: int
     truth_file: Path | None
+    renewal: Renewal | None
     clock: Callable[[], float]
 
 
@@ -86,18 +93,27 @@ class Settled:
     keys: Mapping[str, Plan]
     faults: Faults = field(default_factory=Faults)
     rate_factor: float = 1.0
+    page_rows: int = PAGE_ROWS
     clock: Callable[[], float] = time.monotonic
+    truth_file: Path | None = None
+    renewal: Renewal | None = None
 
 
 def settled(options: ServerOptions) -> Settled:
-    """Fill in what was left out. Raises ValueError for an unknown plan or a factor that is not above 0."""
+    """Fill in what was left out. Raises ValueError for an unknown plan, and for a factor or rows out of bounds."""
     keys = options.get("keys") or {SANDBOX_KEY: options.get("plan", "developer")}
     factor = options.get("rate_factor", 1.0)
     if not factor > 0:
         raise ValueError(f"rate_factor {factor}: must be above 0")
+    page_rows = options.get("page_rows", PAGE_ROWS)
+    if not 1 <= page_rows <= PAGE_ROWS:
+        raise ValueError(f"page_rows {page_rows}: must be between 1 and {PAGE_ROWS}")
     return Settled(
         keys={key: plan_of(plan) for key, plan in keys.items()},
         faults=options.get("faults", Faults()),
         rate_factor=factor,
+        page_rows=page_rows,
         clock=options.get("clock", time.monotonic),
+        truth_file=options.get("truth_file"),
+        renewal=options.get("renewal"),
     )

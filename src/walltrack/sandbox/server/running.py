@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Unpack
 
-import msgspec
 import uvicorn
 
 from walltrack.sandbox.server import hostile
@@ -19,12 +18,14 @@ from walltrack.sandbox.server.app import application, credits_of
 from walltrack.sandbox.server.exchange import LoggedRequest
 from walltrack.sandbox.server.faults import Faults
 from walltrack.sandbox.server.options import ServerOptions, settled
+from walltrack.sandbox.server.renewal import write_truth
 from walltrack.sandbox.server.state import ServerState
 from walltrack.sandbox.types import Market
 
 _START_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 1
 _BACKLOG: Final = 512
+_ALL_ADDRESSES: Final = ("0.0.0.0", "::")  # noqa: S104 - told apart, not bound to
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,12 @@ def serve(
     Raises ValueError for options out of bounds, a host that is not loopback and a market out of order, OSError for a
     port that is taken.
     """
+    if not _is_loopback(host):
+        raise ValueError(
+            f"host {host!r}: from a thread the sandbox listens on loopback only, such as 127.0.0.1"
+        )
     with _market_left_out_of_collection():
-        state, listener, urls = _prepared(market, host, port, options)
+        state, listener, urls = _prepared(market, host, port, None, options)
         started = threading.Event()
         server = _uvicorn(state, started.set)
         thread = threading.Thread(
@@ -137,32 +142,32 @@ def run(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    advertise: str | None = None,
     **options: Unpack[ServerOptions],
 ) -> None:
     """Serve a market in the foreground until SIGINT or SIGTERM; `ready` is called once it takes requests.
 
-    Raises as `serve` does; KeyboardInterrupt after SIGINT.
+    The URLs name the host as `advertise` does: what others reach it by, where that is not `host`. Raises ValueError
+    for options out of bounds, OSError for a host or port that cannot be had; KeyboardInterrupt after SIGINT.
     """
     with _market_left_out_of_collection():
-        state, listener, urls = _prepared(market, host, port, options)
+        state, listener, urls = _prepared(market, host, port, advertise, options)
         with listener:
             _uvicorn(state, lambda: ready(SandboxServer(state, urls))).run(sockets=[listener])
 
 
 def _prepared(
-    market: Market, host: str, port: int, options: ServerOptions
+    market: Market, host: str, port: int, advertise: str | None, options: ServerOptions
 ) -> tuple[ServerState, socket.socket, Urls]:
-    if not _is_loopback(host):
-        raise ValueError(f"host {host!r}: the sandbox listens on loopback addresses only, such as 127.0.0.1")
     state = ServerState(market, settled(options))
-    truth_file = options.get("truth_file")
-    if truth_file is not None:
-        truth_file.write_bytes(msgspec.json.format(msgspec.json.encode(market.truth)))
+    if state.settings.truth_file is not None:
+        write_truth(market, state.settings.truth_file)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     # Connections inherit it: without it each small answer waits 40 ms for the acknowledgement of its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    name = f"[{host}]" if ":" in host else host
+    name = advertise or _reachable(host)
+    name = f"[{name}]" if ":" in name else name
     return state, listener, Urls(f"http://{name}:{listener.getsockname()[1]}")
 
 
@@ -174,6 +179,11 @@ def _market_left_out_of_collection() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def _reachable(host: str) -> str:
+    """By which name others reach this machine: one that listens on all its addresses has none by that."""
+    return socket.gethostname() if host in _ALL_ADDRESSES else host
 
 
 def _is_loopback(host: str) -> bool:

@@ -27,8 +27,6 @@ class SolanaMethods:
 
     def __init__(self, state: ServerState) -> None:
         self._state = state
-        self._tokens = {token.mint: token for token in state.market.tokens}
-        self._programs = {pool.address: pool.program for token in state.market.tokens for pool in token.pools}
         self._methods: Mapping[str, Callable[[list[Any], str, int], Result]] = {
             "getTransaction": self._transaction,
             "getSignaturesForAddress": self._signatures,
@@ -125,13 +123,16 @@ class SolanaMethods:
         address = jsonrpc.address_param(params)
         options = jsonrpc.options_param(params)
         encoding = jsonrpc.choice_param(options, "encoding", ("base64", "jsonParsed"))
-        token = self._tokens.get(address)
+        view = self._state.view.tokens.get(address)
         account: dict[str, Any] | None = None
-        if token is not None:
+        if view is not None:
+            token = view.token
             data = _mint_parsed(token) if encoding == "jsonParsed" else _base64(_mint_bytes(token))
             account = _account_value(token.token_program, data, _MINT_LAMPORTS, _MINT_BYTES)
         elif self._state.chain.positions(address):
-            account = _account_value(self._programs.get(address, _SYSTEM), _base64(b""), 1_000_000, 0)
+            pool = self._state.view.pools.get(address)
+            program = _SYSTEM if pool is None else pool.pool.program
+            account = _account_value(program, _base64(b""), 1_000_000, 0)
         value = {"context": {"slot": self._state.chain.slot, "apiVersion": "4.3.0"}, "value": account}
         return Result(value=value, items=int(account is not None), address=address, options=options)
 

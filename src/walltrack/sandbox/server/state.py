@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 from walltrack.sandbox.server.chain_index import ChainIndex
 from walltrack.sandbox.server.connections import Connections
@@ -46,21 +47,55 @@ class KeyLimits:
         self.enhanced = TokenBucket(enhanced, enhanced, settings.clock)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A market and what is found in it."""
+
+    market: Market
+    chain: ChainIndex
+    json: TransactionJson
+    view: MarketView
+
+    @classmethod
+    def of(cls, market: Market) -> Self:
+        return cls(market, ChainIndex(market), TransactionJson(market.transactions), MarketView(market))
+
+
 class ServerState:
-    """Everything a running server knows. Belongs to the thread of its event loop; `log` may be read by others."""
+    """Everything a running server knows. Belongs to the thread of its event loop; `log` may be read by others.
+
+    The market may become another one between two requests: nobody keeps a part of it.
+    """
 
     def __init__(self, market: Market, settings: Settled) -> None:
-        self.market = market
         self.settings = settings
         self.faults = settings.faults
-        self.chain = ChainIndex(market)
-        self.json = TransactionJson(market.transactions)
-        self.view = MarketView(market)
         self.ledger = Ledger()
         self.log: deque[LoggedRequest] = deque(maxlen=_LOGGED)
         self.connections = Connections()
         self.key_limits = {key: KeyLimits(plan, settings) for key, plan in settings.keys.items()}
         self._numbers: Counter[str] = Counter()
+        self._shown = _Shown.of(market)
+
+    def show(self, market: Market) -> None:
+        """Let this be the market from now on. Raises ValueError if it is out of order. May be called in a thread."""
+        self._shown = _Shown.of(market)
+
+    @property
+    def market(self) -> Market:
+        return self._shown.market
+
+    @property
+    def chain(self) -> ChainIndex:
+        return self._shown.chain
+
+    @property
+    def json(self) -> TransactionJson:
+        return self._shown.json
+
+    @property
+    def view(self) -> MarketView:
+        return self._shown.view
 
     @property
     def keys(self) -> Mapping[str, Plan]:

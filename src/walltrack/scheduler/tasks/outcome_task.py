@@ -18,7 +18,7 @@ from uuid import UUID
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.outcome_repo import OutcomeRepository
-from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository, Standing
+from walltrack.data.supabase.repositories.run_standing_repo import RunStandingRepository
 from walltrack.data.supabase.repositories.tape_repo import TapeRepository
 from walltrack.discovery.at_once import for_each
 from walltrack.discovery.errors import BadInputError, WallTrackError
@@ -27,7 +27,7 @@ from walltrack.discovery.outcome import GroupOutcome, control_of, other_buyers, 
 from walltrack.discovery.profiling import Histories
 from walltrack.discovery.tape import Unmeasurable
 from walltrack.discovery.wallet_history import WalletHistory
-from walltrack.discovery.wallet_models import WalletStatus
+from walltrack.discovery.wallet_models import Standing, WalletStatus
 from walltrack.scheduler.stored import stored_tape
 
 MOST_WALLETS: Final = 50

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import polars as pl
-import stamina
 
-from walltrack.discovery.at_once import stopped
-from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.reading_plan import Tariff
 from walltrack.discovery.tape_streams import (
     STREAM_LEASE,
@@ -26,14 +22,12 @@ from walltrack.discovery.tape_streams import (
     StreamKind,
     StreamState,
 )
+from walltrack.services.chain.holding import held, once_free
 from walltrack.services.chain.purse import Purse, TapeCutError
 from walltrack.services.helius.history import HeliusHistory
 from walltrack.services.solana_rpc.client import SolanaRpc
 
 T = TypeVar("T")
-
-_FIRST_LOOK: Final = 0.05  # seconds until a stream that is busy is looked at again; longer each time
-_LATER_LOOKS: Final = 1.0
 
 
 class TapeStore(Protocol):
@@ -179,45 +173,20 @@ async def with_stream(
     work: Callable[[HeldStream], Awaitable[T]],
 ) -> T:
     """Do `work` on a stream while nobody else does; from its start again where the claim was lost meanwhile."""
-    async for attempt in stamina.retry_context(
-        on=(StreamBusyError, StaleStreamError),
-        attempts=None,
-        timeout=None,
-        wait_initial=_FIRST_LOOK,
-        wait_max=_LATER_LOOKS,
-        wait_jitter=_FIRST_LOOK,
-    ):
-        with attempt:
-            async with _held(session, address, kind) as stream:
-                return await work(stream)
-    raise AssertionError("stamina ends with a result or an error")
 
+    async def claimed() -> T:
+        store, lease = session.store, session.bounds.lease
+        claim = await store.claim(session.mint, address, kind, claimed_by=session.name, lease=lease)
+        stream = HeldStream(session, claim)
+        session.escrow_owners.update(claim.place.escrow_owners)
+        async with held(
+            lambda: store.renew(claim, lease=lease),
+            lambda error: store.release(stream.claim, error=error),
+            lease,
+        ):
+            return await work(stream)
 
-@asynccontextmanager
-async def _held(session: Session, address: str, kind: StreamKind) -> AsyncIterator[HeldStream]:
-    claim = await session.store.claim(
-        session.mint, address, kind, claimed_by=session.name, lease=session.bounds.lease
-    )
-    stream = HeldStream(session, claim)
-    session.escrow_owners.update(claim.place.escrow_owners)
-    alive = asyncio.create_task(_keep_alive(session, claim))
-    error: str | None = None
-    try:
-        yield stream
-    except WallTrackError as fault:
-        error = str(fault)
-        raise
-    finally:
-        await stopped(alive)
-        await asyncio.shield(session.store.release(stream.claim, error=error))
-
-
-async def _keep_alive(session: Session, claim: StreamClaim) -> None:
-    """Prolong the claim for as long as its reader waits for the provider. Whoever stores notices that it is lost."""
-    while True:
-        await asyncio.sleep(session.bounds.lease.total_seconds() / 3)
-        with suppress(WallTrackError):
-            await session.store.renew(claim, lease=session.bounds.lease)
+    return await once_free(claimed, busy=(StreamBusyError, StaleStreamError))
 
 
 async def all_of(works: Sequence[Awaitable[None]]) -> None:

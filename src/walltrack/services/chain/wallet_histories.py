@@ -6,15 +6,11 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-import stamina
-
-from walltrack.discovery.at_once import stopped
-from walltrack.discovery.errors import WallTrackError
 from walltrack.discovery.history_stretches import (
     HistoryBusyError,
     HistoryClaim,
@@ -30,6 +26,7 @@ from walltrack.discovery.tape import Unmeasurable
 from walltrack.discovery.tape_streams import Route
 from walltrack.discovery.wallet_history import WalletHistory
 from walltrack.services.chain.history_pages import HistoryPages, PageSource, SignaturePages, decode_page
+from walltrack.services.chain.holding import held, once_free
 from walltrack.services.chain.purse import Budget, LocalBudget, Purse, TapeCutError
 from walltrack.services.chain.routes import MethodStore, Routes
 from walltrack.services.chain.session import Bounds
@@ -41,9 +38,6 @@ from walltrack.services.solana_rpc.client import SolanaRpc
 LOOKBACK_DAYS: Final = 90
 MAX_TRANSACTIONS: Final = 1000
 FRESH_FOR: Final = timedelta(minutes=10)
-
-_FIRST_LOOK: Final = 0.05  # seconds until a history that is busy is looked at again; longer each time
-_LATER_LOOKS: Final = 1.0
 
 
 class HistoryStore(Protocol):
@@ -111,24 +105,19 @@ class WalletHistoryReader:
         purse = Purse(budget or LocalBudget(CreditBudget()))
         if not is_address(wallet):
             return _read(Unmeasurable(f"{wallet[:50]!r} is no Solana address"), purse)
-        async for attempt in stamina.retry_context(
-            on=(HistoryBusyError, StaleHistoryError),
-            attempts=None,
-            timeout=None,
-            wait_initial=_FIRST_LOOK,
-            wait_max=_LATER_LOOKS,
-            wait_jitter=_FIRST_LOOK,
-        ):
-            with attempt:
-                async with self._held(wallet) as held:
-                    state = await self._read(held, now, purse)
+
+        async def claimed() -> tuple[_HeldHistory, HistoryState]:
+            async with self._held(wallet) as mine:
+                return mine, await self._read(mine, now, purse)
+
+        found, state = await once_free(claimed, busy=(HistoryBusyError, StaleHistoryError))
         if state.newest is None:
             return _read(Unmeasurable(state.stopped or "nothing of it was read"), purse)
         # What was read just now, and nothing before, need not be looked up.
         pages = (
             await self._store.pages(wallet, state.newest)
-            if held.stored_before
-            else list(reversed(held.new_pages))
+            if found.stored_before
+            else list(reversed(found.new_pages))
         )
         history = await asyncio.to_thread(assembled, wallet, state, pages)
         return _read(history, purse)
@@ -200,25 +189,13 @@ class WalletHistoryReader:
         """A history while nobody else reads it."""
         lease = self._bounds.lease
         claim = await self._store.claim(wallet, claimed_by=self._name, lease=lease)
-        held = _HeldHistory(claim, claim.state, self._store, lease)
-        alive = asyncio.create_task(self._keep_alive(claim))
-        error: str | None = None
-        try:
-            yield held
-        except WallTrackError as fault:
-            error = str(fault)
-            raise
-        finally:
-            await stopped(alive)
-            await asyncio.shield(self._store.release(held.claim, error=error))
-
-    async def _keep_alive(self, claim: HistoryClaim) -> None:
-        """Prolong the claim while its reader waits for the provider. Whoever stores notices that it is lost."""
-        lease = self._bounds.lease
-        while True:
-            await asyncio.sleep(lease.total_seconds() / 3)
-            with suppress(WallTrackError):
-                await self._store.renew(claim, lease=lease)
+        history = _HeldHistory(claim, claim.state, self._store, lease)
+        async with held(
+            lambda: self._store.renew(claim, lease=lease),
+            lambda error: self._store.release(history.claim, error=error),
+            lease,
+        ):
+            yield history
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ BEGIN
 END
 $$;
 
-SELECT rebuild_run_rollups();
+DO $$ BEGIN PERFORM rebuild_run_rollups(); END $$;
 
 -- In the order of the key, so that two who end runs of the same days wait for each other in one order.
 CREATE FUNCTION roll_up_run() RETURNS trigger

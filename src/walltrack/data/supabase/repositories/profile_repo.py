@@ -165,10 +165,6 @@ class ProfileRepository:
                 await connection.execute(_COUNT_PROFILED, values)
         return True
 
-    async def unprofiled_wallets(self, run_id: UUID) -> list[WalletToProfile]:
-        """Those of `wallets_of_run` of which the run has no profile."""
-        return [one for one in await self.wallets_of_run(run_id) if not one.is_profiled]
-
     async def wallets_of_run(self, run_id: UUID) -> list[WalletToProfile]:
         """The wallets that a run found, each once.
 

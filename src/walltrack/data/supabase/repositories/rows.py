@@ -38,6 +38,12 @@ PARAMETERS: Final = tuple(DiscoveryRunParams.model_fields)
 
 LARGEST_PAGE: Final = 500
 
+_LONGEST_ID: Final = 18
+"""Digits of the largest id that a BIGINT surely holds."""
+
+_LARGEST_EXPONENT: Final = 100
+"""Of numbers in cursors; scores have a few digits."""
+
 
 def params_from_row(row: Row) -> DiscoveryRunParams:
     """A run's parameters. What an earlier version left null has the model's default."""
@@ -266,6 +272,13 @@ def read_cursor(cursor: str | None, key_type: Callable[[str], K]) -> tuple[datet
         raise _bad_cursor() from None
 
 
+def row_id(text: str) -> int:
+    """The id of a row, from a cursor's text. Raises ValueError for what is none."""
+    if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_ID:
+        raise ValueError(text)
+    return int(text)
+
+
 def score_cursor_after(score: Decimal | None, key: str) -> str:
     """The opaque cursor of the page after the row with this score (None: it is not ranked) and key."""
     return _cursor(None if score is None else str(score), key)
@@ -289,6 +302,7 @@ def _cursor_parts(cursor: str) -> tuple[Any, str]:
     place, key = json.loads(text)
     if not isinstance(key, str) or "\x00" in key:
         raise ValueError(key)
+    key.encode()  # raises ValueError for half a surrogate, which PostgreSQL cannot hold
     return place, key
 
 
@@ -296,7 +310,7 @@ def _finite(text: object) -> Decimal:
     if not isinstance(text, str):
         raise TypeError(text)
     number = Decimal(text)
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
         raise ValueError(text)
     return number
 

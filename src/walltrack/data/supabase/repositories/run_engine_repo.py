@@ -220,12 +220,6 @@ class RunEngineRepository:
         """Give a step back undone, for another to claim at once. Raises StaleStepError where the claim is lost."""
         await self._held(_RELEASE_STEP, claim)
 
-    async def set_stage(self, claim: StepClaim, stage: RunStage) -> None:
-        """Note that the step is done and what comes next, and give the claim back. Raises StaleStepError where the
-        claim is lost.
-        """
-        await self._held(_SET_STAGE, claim, stage=stage.value)
-
     async def claim_token(
         self,
         run_id: UUID,

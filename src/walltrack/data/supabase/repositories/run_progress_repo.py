@@ -63,6 +63,12 @@ _EVENTS: Final = """
     LIMIT %(limit)s
 """
 
+_HELD_BACK: Final = """
+    SELECT EXISTS (
+        SELECT FROM run_events WHERE run_id = %s AND transaction >= pg_snapshot_xmin(pg_current_snapshot())
+    ) AS held_back
+"""
+
 _WORKERS: Final = """
     SELECT count(*) AS serving FROM walltrack_jobs.procrastinate_workers WHERE last_heartbeat > now() - %s
 """
@@ -101,6 +107,12 @@ class RunProgressRepository:
             RunEvent(f"{row['transaction']}-{row['id']}", utc(row["at"]), row["kind"], row["details"])
             for row in rows
         ]
+
+    async def holds_back(self, run_id: UUID) -> bool:
+        """Whether there are events of a run that `events_since` does not give yet."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_HELD_BACK, (run_id,))).fetchone()
+        return row is not None and bool(row["held_back"])
 
     async def serving_workers(self) -> int:
         """How many workers gave a sign of life lately: without one, runs wait."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.repositories.rows import Row
-from walltrack.discovery.wallet_models import WalletStatus
+from walltrack.discovery.wallet_models import Standing, WalletStatus
 
 _THEN: Final = """
     SELECT wallet_address AS address, score, status, status_reason, NULL AS exclude_note, FALSE AS on_exclude_list
@@ -38,19 +36,6 @@ _COUNT: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A wallet's score and status. Both are None where nobody has profiled it."""
-
-    score: Decimal | None = None
-    status: WalletStatus | None = None
-    reason: str | None = None
-
-    @property
-    def is_ranked(self) -> bool:
-        return self.score is not None and self.status in (WalletStatus.ACTIVE, WalletStatus.DORMANT)
-
-
 class RunStandingRepository:
     """Rows of `wallet_profiles` and `wallets` by run. Raises the errors of `walltrack.data.supabase.errors`."""
 
@@ -77,10 +62,11 @@ class RunStandingRepository:
     async def _standings(self, query: str, run_id: UUID) -> dict[str, Standing]:
         async with self._database.transaction() as connection:
             rows = await (await connection.execute(query, (run_id,))).fetchall()
-        return {row["address"]: _standing(row) for row in rows}
+        return {row["address"]: standing_of(row) for row in rows}
 
 
-def _standing(row: Row) -> Standing:
+def standing_of(row: Row) -> Standing:
+    """Where a wallet stands by a row of these queries' columns."""
     if row["on_exclude_list"]:
         note = row["exclude_note"]
         reason = "on the exclude list" + (f": {note}" if note else "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -25,20 +24,8 @@ from walltrack.discovery.models import (
 )
 from walltrack.discovery.wallet_models import RushBuy
 
-NO_FORECASTS: Final[Mapping[str, ReadingCost]] = MappingProxyType({})
-
 # FOR SHARE waits for whoever is ending the run, so that no token starts after its end.
 _RUN_STATUS: Final = "SELECT status FROM discovery_runs WHERE id = %s FOR SHARE"
-
-_ADD: Final = """
-    INSERT INTO discovery_run_tokens (run_id, mint, position, forecast_requests, forecast_credits)
-    SELECT %(run_id)s, given.mint, given.place + (
-        SELECT coalesce(max(position), 0) FROM discovery_run_tokens WHERE run_id = %(run_id)s
-    ), given.requests, given.credits
-    FROM unnest(%(mints)s::varchar[], %(requests)s::bigint[], %(credits)s::bigint[])
-        WITH ORDINALITY AS given (mint, requests, credits, place)
-    ON CONFLICT (run_id, mint) DO NOTHING
-"""
 
 _CLAIM: Final = """
     UPDATE discovery_run_tokens
@@ -82,27 +69,6 @@ class RunTokenRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def add_tokens(
-        self, run_id: UUID, mints: Sequence[str], forecasts: Mapping[str, ReadingCost] = NO_FORECASTS
-    ) -> None:
-        """Note the tokens of a run, in their order, as pending. One that is there stays as it is.
-
-        Raises RunNotFoundError, RunEndedError.
-        """
-        async with self._database.transaction() as connection:
-            await hold_running(connection, run_id)
-            named = list(dict.fromkeys(mints))
-            costs = [forecasts.get(mint) for mint in named]
-            await connection.execute(
-                _ADD,
-                {
-                    "run_id": run_id,
-                    "mints": named,
-                    "requests": [cost.requests if cost else None for cost in costs],
-                    "credits": [cost.credits if cost else None for cost in costs],
-                },
-            )
 
     async def start_token(
         self,

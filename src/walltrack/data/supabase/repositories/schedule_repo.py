@@ -23,6 +23,7 @@ from walltrack.data.supabase.repositories.rows import (
     page_size,
     params_from_row,
     read_cursor,
+    row_id,
     storable,
     utc,
     utc_or_none,
@@ -260,7 +261,7 @@ class ScheduleRepository:
 
     async def get_changes(self, *, limit: int = 50, cursor: str | None = None) -> ConfigChangePage:
         """A page of the changes of the configuration, the newest first. Raises BadInputError as `get_runs` does."""
-        after, after_id = read_cursor(cursor, int)
+        after, after_id = read_cursor(cursor, row_id)
         async with self._database.transaction() as connection:
             values = {"after": after, "after_id": after_id, "limit": page_size(limit) + 1}
             rows = await (await connection.execute(_CHANGES, values)).fetchall()

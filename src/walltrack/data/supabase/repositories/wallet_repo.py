@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Self
@@ -14,11 +14,9 @@ from walltrack.data.supabase.client import Connection, Database
 from walltrack.data.supabase.repositories.rows import (
     Row,
     cursor_after,
-    finding_from_row,
     page_size,
     read_cursor,
     read_score_cursor,
-    run_from_row,
     score_cursor_after,
     utc,
     utc_or_none,
@@ -26,8 +24,6 @@ from walltrack.data.supabase.repositories.rows import (
 from walltrack.data.supabase.repositories.wallet_filters import KEPT_BACK, matching
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import (
-    DiscoveryRun,
-    DiscoveryRunWallet,
     WalletFilters,
     WalletOrder,
     WalletPage,
@@ -86,13 +82,31 @@ _WHOLE: Final = sql.SQL("TRUE")
 
 # Walking along the index of the order is the best plan for the many, and one by which a handful among millions takes
 # minutes. OFFSET 0 keeps the server from it: it then finds all that match, and sorts them.
-_FEW: Final = 100_000
+_FEW: Final = 10_000
+"""So many matches are counted; of more it is told that there are at least so many."""
+
 _SORT: Final = sql.SQL("OFFSET 0")
 _WALK: Final = sql.SQL("")
 
+# Where only status and market choose, all is counted already; what the operator keeps back is moved among the counts.
+_COUNTED: Final = sql.SQL("""
+    SELECT coalesce(sum(wallets.wallets), 0)::int8 AS total,
+           coalesce(sum(wallets.wallets) FILTER (WHERE {ranked}), 0)::int8 AS ranked
+    FROM (
+        SELECT status, demo, wallets, NULL AS kept_back FROM wallet_counts
+        UNION ALL
+        SELECT status, demo, moved.wallets, moved.kept_back
+        FROM wallets JOIN address_lists own ON own.list = 'exclude' AND own.address = wallets.address
+        CROSS JOIN (VALUES (-1, NULL), (1, 'kept back')) AS moved (wallets, kept_back)
+    ) wallets
+    CROSS JOIN LATERAL (SELECT wallets.kept_back AS address) kept_back
+    WHERE {matching}
+""")
+
 _COUNT: Final = sql.SQL("""
-    SELECT count(*) AS total, count(*) FILTER (WHERE {ranked}) AS ranked
-    FROM wallets {kept_back} WHERE {matching}
+    SELECT count(*) AS total, count(*) FILTER (WHERE is_ranked) AS ranked FROM (
+        SELECT {ranked} AS is_ranked FROM wallets {kept_back} WHERE {matching} LIMIT %(few)s + 1
+    ) found
 """)
 _PAGE: Final = """
     WITH wallet AS MATERIALIZED (
@@ -120,19 +134,6 @@ _SCORE: Final = _Order(
 _ADDRESS: Final = _Order(
     by=sql.SQL("address"), after=sql.SQL("%(after_address)s::text IS NULL OR address > %(after_address)s")
 )
-
-_RUNS: Final = """
-    SELECT * FROM discovery_runs
-    WHERE id IN (SELECT run_id FROM discovery_run_wallets WHERE wallet_address = %s)
-    ORDER BY started_at DESC, id DESC
-"""
-
-_FINDINGS: Final = """
-    SELECT finding.* FROM discovery_run_wallets finding
-    JOIN discovery_runs run ON run.id = finding.run_id
-    WHERE finding.wallet_address = %s AND finding.duplicate_of IS NULL
-    ORDER BY run.started_at DESC, run.id DESC, finding.source_token
-"""
 
 
 class WalletRepository:
@@ -163,10 +164,9 @@ class WalletRepository:
         be.
         """
         page_size(limit)
-        condition, values = matching(filters, now)
         by_score = filters.order is WalletOrder.SCORE
         async with self._database.transaction() as connection:
-            listing = await _Listing.counted(connection, condition, values)
+            listing = await _Listing.counted(connection, filters, now)
             page = listing.by_score if by_score else listing.by_first_sight
             rows = await page(cursor, limit + 1)
         wallets = [_record(row) for row in rows[:limit]]
@@ -178,7 +178,7 @@ class WalletRepository:
                 if by_score
                 else cursor_after(last["first_seen_at"], last["address"])
             )
-        return WalletPage(wallets=wallets, total=listing.total, next_cursor=more)
+        return WalletPage(wallets, listing.total, more, total_is_at_least=listing.is_at_least)
 
     async def best_wallets(
         self, limit: int, filters: WalletFilters = ALL_SHOWN, *, now: datetime | None = None
@@ -190,23 +190,10 @@ class WalletRepository:
         """
         if not 1 <= limit <= LARGEST_EXPORT:
             raise BadInputError(f"limit: {limit} is out of bounds, 1 to {LARGEST_EXPORT}")
-        condition, values = matching(filters, now)
         async with self._database.transaction() as connection:
-            listing = await _Listing.counted(connection, condition, values)
+            listing = await _Listing.counted(connection, filters, now)
             rows = await listing.ranked(None, None, limit)
         return [_record(row) for row in rows]
-
-    async def get_wallet_runs(self, address: str) -> list[DiscoveryRun]:
-        """The runs that found a wallet, the newest first."""
-        async with self._database.transaction() as connection:
-            rows = await (await connection.execute(_RUNS, (address,))).fetchall()
-        return [run_from_row(row) for row in rows]
-
-    async def get_wallet_findings(self, address: str) -> list[DiscoveryRunWallet]:
-        """Every finding of a wallet, with its figures and evidence, of the newest run first."""
-        async with self._database.transaction() as connection:
-            rows = await (await connection.execute(_FINDINGS, (address,))).fetchall()
-        return [finding_from_row(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,18 +205,24 @@ class _Listing:
     values: Mapping[str, Any]
     total: int
     ranked_total: int
+    is_at_least: bool
 
     @classmethod
-    async def counted(
-        cls, connection: Connection, condition: sql.Composable, values: Mapping[str, Any]
-    ) -> Self:
-        query = _COUNT.format(ranked=_RANKED, kept_back=KEPT_BACK, matching=condition)
-        row = await (await connection.execute(query, values)).fetchone()
+    async def counted(cls, connection: Connection, filters: WalletFilters, now: datetime | None) -> Self:
+        """What passes the filters. Counted as far as `_FEW` where they ask for more than status and market."""
+        condition, values = matching(filters, now)
+        is_plain = replace(filters, statuses=(), demo=None, order=ALL_SHOWN.order) == ALL_SHOWN
+        query = (_COUNTED if is_plain else _COUNT).format(
+            ranked=_RANKED, kept_back=KEPT_BACK, matching=condition
+        )
+        row = await (await connection.execute(query, {**values, "few": _FEW})).fetchone()
         assert row is not None
-        return cls(connection, condition, values, total=row["total"], ranked_total=row["ranked"])
+        is_more = not is_plain and row["total"] > _FEW
+        total = _FEW if is_more else row["total"]
+        return cls(connection, condition, values, total, row["ranked"], is_more)
 
     async def by_first_sight(self, cursor: str | None, limit: int) -> list[Row]:
-        return await self._page(_FIRST_SEEN, _WHOLE, self.total, read_cursor(cursor, str), limit)
+        return await self._page(_FIRST_SEEN, _WHOLE, read_cursor(cursor, str), limit)
 
     async def by_score(self, cursor: str | None, limit: int) -> list[Row]:
         """The ranking, and when it is at its end the wallets that are not ranked."""
@@ -239,28 +232,26 @@ class _Listing:
             rows = await self.ranked(after, after_address, limit)
             after_address = None
         if len(rows) < limit:
-            unranked = self.total - self.ranked_total
-            rows += await self._page(_ADDRESS, _UNRANKED, unranked, (None, after_address), limit - len(rows))
+            rows += await self._page(_ADDRESS, _UNRANKED, (None, after_address), limit - len(rows))
         return rows
 
     async def ranked(self, after: Decimal | None, after_address: str | None, limit: int) -> list[Row]:
-        return await self._page(_SCORE, _RANKED, self.ranked_total, (after, after_address), limit)
+        if not self.ranked_total and not self.is_at_least:
+            return []
+        return await self._page(_SCORE, _RANKED, (after, after_address), limit)
 
     async def _page(
         self,
         order: _Order,
         part: sql.Composable,
-        count: int,
         after: tuple[object, str | None],
         limit: int,
     ) -> list[Row]:
-        if not count:
-            return []
         query = sql.SQL(_PAGE).format(
             kept_back=KEPT_BACK,
             matching=self.condition,
             part=part,
-            plan=_SORT if count <= _FEW else _WALK,
+            plan=_WALK if self.is_at_least or self.total > _FEW else _SORT,
             order=order.by,
             after=order.after,
             record=_RECORD,

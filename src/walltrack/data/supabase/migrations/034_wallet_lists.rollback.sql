@@ -1,0 +1,12 @@
+DROP INDEX idx_drw_wallet_page;
+DROP INDEX idx_wallets_known;
+DROP INDEX idx_wallets_flags;
+DROP INDEX idx_wallets_address_prefix;
+DROP TRIGGER count_no_wallets ON wallets;
+DROP TRIGGER count_changed_wallets ON wallets;
+DROP TRIGGER count_gone_wallets ON wallets;
+DROP TRIGGER count_new_wallets ON wallets;
+DROP FUNCTION count_wallets();
+DROP FUNCTION compact_wallet_counts();
+DROP FUNCTION rebuild_wallet_counts();
+DROP TABLE wallet_counts;

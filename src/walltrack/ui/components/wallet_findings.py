@@ -1,0 +1,70 @@
+"""On which tokens, and by which runs, a wallet was found, with what proves it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from walltrack.client import WallTrackError
+from walltrack.ui.components import formatting
+from walltrack.ui.components.finding_row import finding_row
+from walltrack.ui.components.pager import CursorPager
+from walltrack.ui.components.parts import card, explain, tag, write
+from walltrack.ui.components.tables import Column, table
+from walltrack.ui.view import View
+
+PAGE_SIZE: Final = 20
+
+_COLUMNS: Final = (
+    Column("token", "Token", "token"),
+    Column("first_buy", "First buy", "time"),
+    Column("profit", "Realized", "number"),
+    Column("usd", "USD", "number", wide=True, title="The same at today's price of SOL"),
+    Column("pct", "Profit", "number", title="Of the cost of what it sold"),
+    Column("cost", "Paid", "number", wide=True),
+    Column("rank", "Entry", "number", wide=True, title="Its place among the token's buyers"),
+    Column("after", "After launch", "number", wide=True),
+    Column("trades", "Buys / sells", "number", wide=True),
+    Column("flags", "Flags", "chips", wide=True),
+    Column("proof", "Trades", "signatures", wide=True),
+    Column("run", "Found by", "run_of", wide=True),
+)
+
+
+class WalletFindings:
+    """The card of a wallet's positions on the tokens on which runs found it."""
+
+    def __init__(self, view: View, address: str) -> None:
+        self._view = view
+        self._address = address
+        with card("Where it was found", name="findings") as (_, tools):
+            with tools:
+                self._count = tag("span", "", classes="wt-soft")
+            self._problem = tag("div", "", classes="wt-tone-bad", role="alert")
+            self._table = table(_COLUMNS, [], label="Where it was found", nothing="No findings are kept.")
+            self._pager = CursorPager(PAGE_SIZE, self.load)
+
+    async def load(self) -> None:
+        """Ask for the page that is wanted."""
+        try:
+            found = await self._view.client.wallet_findings(
+                self._address, page_size=PAGE_SIZE, cursor=self._pager.cursor
+            )
+        except WallTrackError as error:
+            write(self._problem, explain(error))
+            return
+        sol_usd = await self._view.session.sol_usd()
+        if self._table.is_deleted:
+            return
+        write(self._problem, "")
+        write(self._count, formatting.plural(found.total, "finding"))
+        self._table.rows = [
+            finding_row(one, sol_usd)
+            | {
+                "run": formatting.short(str(one.finding.run_id)),
+                "first_buy": formatting.moment(
+                    None if one.finding.found is None else one.finding.found.first_buy_at
+                ),
+            }
+            for one in found.findings
+        ]
+        self._pager.show(len(found.findings), found.total, found.next_cursor)

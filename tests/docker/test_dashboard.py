@@ -1,0 +1,28 @@
+"""The dashboard's container, in a real browser through its published port."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.docker.stack import Stack
+from tests.e2e.ui.conftest import CHROMIUM, FLAGS
+from tests.e2e.ui.parts import card, press
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+def test_the_discovery_page_shows_schedule_figures_and_history_to_whoever_has_a_key(stack: Stack) -> None:
+    stack.wait_ready()
+    stack.wait_healthy("walltrack-dashboard")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{stack.dashboard_port}/")
+        page.get_by_label("API key").fill(stack.key)
+        press(page, "Log in")
+        for name in ("scheduler", "parameters", "statistics", "history"):
+            expect(card(page, name)).to_be_visible()
+        expect(card(page, "history").locator("tbody tr").last).to_contain_text("manual")
+        press(page, "Run now")
+        expect(page.locator(".q-dialog")).to_contain_text("Tokens of a run")
+        browser.close()
