@@ -65,8 +65,10 @@ _BUSY: Final = sql.SQL("""
 _PLAN: Final = sql.SQL("""
     WITH busy AS MATERIALIZED ({busy}),
     listed AS (
-        SELECT mint, max(created_at) AS listed_at FROM discovery_run_tokens
-        WHERE mint IN (SELECT mint FROM tape_streams) GROUP BY mint
+        SELECT read.mint, last.listed_at FROM (SELECT DISTINCT mint FROM tape_streams) read
+        CROSS JOIN LATERAL (
+            SELECT max(created_at) AS listed_at FROM discovery_run_tokens WHERE mint = read.mint
+        ) last
     ), pages AS (
         SELECT stream_id, sum(octet_length(parquet)) AS size FROM token_tapes GROUP BY stream_id
     ), signatures AS (
