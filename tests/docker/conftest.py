@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.stack import Stack, copy_of_checkout, engine_problem, free_port, run
+from tests.docker.stack import NEXT_TAG, TAG, Stack, copy_of_checkout, engine_problem, free_port, run
 from tests.integration.test_migrations import OLD_ROWS, STORY_9_1, STORY_9_3
 
 ORIGIN = "https://desk.example"
@@ -55,12 +55,14 @@ def stack(checkout: Path) -> Iterator[Stack]:
         stack.key = made.strip()
         yield stack
     except BaseException:
-        logs = subprocess.run(
-            ["docker-compose", "-p", "walltrack-test", "logs", "--no-color", "--tail", "40"],
-            cwd=checkout, env=os.environ | {"WALLTRACK_TAG": "under-test"}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        sys.stderr.write(logs.stdout)
+        sys.stderr.write(stack.compose("logs", "--no-color", "--tail", "40"))
         raise
     finally:
         if not os.environ.get("WALLTRACK_KEEP_CONTAINERS"):
             stack.compose("down", "-v", "--remove-orphans")
+            images = [
+                f"{image}:{tag}"
+                for image in ("walltrack-app", "walltrack-dashboard")
+                for tag in (TAG, NEXT_TAG)
+            ]
+            subprocess.run(["docker", "rmi", "-f", *images], capture_output=True, check=False)

@@ -18,8 +18,11 @@ from typing import Any, TypeVar
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = "walltrack-test"
-TAG = "under-test"
+PROJECT = f"walltrack-test-{os.getpid()}"
+TAG = f"test-{os.getpid()}"
+NEXT_TAG = f"{TAG}-next"
+"""Of this process alone: others may test on the same engine."""
+
 PATIENCE_SECONDS = 240
 """How long something is waited for that must come: generous, since it decides nothing but a hang."""
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.docker.conftest import ORIGIN
-from tests.docker.stack import Stack, compose_command, run
+from tests.docker.stack import PROJECT, TAG, Stack, compose_command, run
 from walltrack.config.settings import Settings
 
 OURS = ("walltrack-app", "walltrack-worker", "sandbox")
@@ -158,20 +158,18 @@ def test_a_database_elsewhere_leaves_ours_out(stack: Stack) -> None:
         "DATABASE_URL": "postgresql://postgres.abc@pooler.example:5432/postgres",
         "COMPOSE_PROFILES": "",
     }
-    command = [*compose_command(), "-p", "walltrack-test-external", *files]
-    environment = elsewhere | {"WALLTRACK_TAG": "under-test", "APP_PORT": "0", "DASHBOARD_PORT": "0"}
+    command = [*compose_command(), "-p", f"{PROJECT}-external", *files]
+    environment = elsewhere | {"WALLTRACK_TAG": TAG, "APP_PORT": "0", "DASHBOARD_PORT": "0"}
     try:
         run(*command, "up", "--no-start", "migrate", cwd=stack.folder, **environment)
-        listed = run(
-            "docker", "ps", "-a", "--format", "{{.Names}}", "--filter", "name=walltrack-test-external"
-        )
+        listed = run("docker", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name={PROJECT}-external")
     finally:
         run(*command, "down", "-v", cwd=stack.folder, **environment)
     assert [re.split(r"[-_]", name)[-2] for name in listed.split()] == ["migrate"]
 
 
 def test_image_and_memory_are_within_their_bounds(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    size = int(run("docker", "image", "inspect", "-f", "{{.Size}}", "walltrack-app:under-test")) / 1e6
+    size = int(run("docker", "image", "inspect", "-f", "{{.Size}}", f"walltrack-app:{TAG}")) / 1e6
     services = ("walltrack-app", "walltrack-dashboard", "walltrack-worker", "db", "sandbox")
     memory = {service: _memory_mb(stack, service) for service in services}
     with capsys.disabled():

@@ -14,9 +14,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.docker.stack import PROJECT, TAG, Stack, run, until
+from tests.docker.stack import NEXT_TAG, PROJECT, TAG, Stack, run, until
 
-NEXT = "next"
 SMALL_RUN = {"max_tokens": 3, "profile_immediately": False}
 
 
@@ -70,9 +69,9 @@ def test_an_upgrade_and_the_way_back_lose_neither_a_row_nor_an_answered_request(
         started = client.post("/api/discovery/run", json=SMALL_RUN, headers={"Idempotency-Key": str(uuid4())})
     assert started.status_code in (200, 201, 202), started.text
     with _callers(stack) as load:
-        stack.compose("up", "-d", "--no-build", WALLTRACK_TAG=NEXT)
+        stack.compose("up", "-d", "--no-build", WALLTRACK_TAG=NEXT_TAG)
         stack.wait_ready()
-        assert stack.inspect("walltrack-app")["Config"]["Image"].endswith(f":{NEXT}")
+        assert stack.inspect("walltrack-app")["Config"]["Image"].endswith(f":{NEXT_TAG}")
         assert stack.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'of_the_next_version'") == "1"
         upgraded = load.answered
         stack.compose("up", "-d", "--no-build", WALLTRACK_TAG=TAG)
@@ -181,7 +180,7 @@ def _build_next(stack: Stack) -> None:
     for image in ("walltrack-app", "walltrack-dashboard"):
         dockerfile = f"FROM {image}:{TAG}\nCOPY 900_next.sql 900_next.rollback.sql {site}\n"
         (folder / "Dockerfile").write_text(dockerfile)
-        run("docker", "build", "-q", "-t", f"{image}:{NEXT}", ".", cwd=folder, DOCKER_BUILDKIT="0")
+        run("docker", "build", "-q", "-t", f"{image}:{NEXT_TAG}", ".", cwd=folder, DOCKER_BUILDKIT="0")
 
 
 def _restarted(stack: Stack, service: str, restarts: int) -> bool:
