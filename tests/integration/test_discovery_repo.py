@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from uuid import UUID, uuid4
 
 import psycopg
@@ -26,6 +27,7 @@ from walltrack.data.supabase.errors import (
     StaleClaimError,
 )
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
+from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
 from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import (
@@ -481,6 +483,56 @@ def test_pages_list_every_run_once_newest_first_also_where_times_are_equal(in_da
     in_database(scenario)
 
 
+def test_pages_of_kinds_of_runs_are_the_same_by_offset_and_by_cursor(in_database: InDatabase) -> None:
+    async def scenario(database: Database) -> None:
+        repo = DiscoveryRepository(database)
+        made = []
+        for number in range(24):
+            run = await repo.create_run(
+                list(TriggerType)[number % 3],
+                DiscoveryRunParams(),
+                started_at=NOW - timedelta(hours=number // 2),
+                lease_expires_at=LEASE,
+            )
+            if number % 4 == 0:
+                await repo.complete_run(run.id, completed_at=LATER)
+            made.append(run)
+        await ProviderRepository(database).add(
+            made[0].id, "helius", requests=3, credits=40, errors=0, stopped_reason=None
+        )
+        completed = {run.id for run in made[::4]}
+        for statuses, triggers in product(
+            ((), (RunStatus.COMPLETED,), (RunStatus.RUNNING, RunStatus.COMPLETED), (RunStatus.FAILED,)),
+            ((), (TriggerType.API,), (TriggerType.API, TriggerType.MANUAL)),
+        ):
+            matching = [
+                run
+                for run in sorted(made, key=lambda run: (run.started_at, run.id), reverse=True)
+                if (not triggers or run.trigger_type in triggers)
+                and (
+                    not statuses
+                    or (RunStatus.COMPLETED if run.id in completed else RunStatus.RUNNING) in statuses
+                )
+            ]
+            cursor = None
+            for offset in range(0, len(matching) + 1, 5):
+                by_offset = await repo.get_runs(statuses=statuses, triggers=triggers, limit=5, offset=offset)
+                by_cursor = await repo.get_runs(statuses=statuses, triggers=triggers, limit=5, cursor=cursor)
+                cursor = by_cursor.next_cursor
+                expected = [run.id for run in matching[offset : offset + 5]]
+                assert [run.id for run in by_offset.runs] == expected
+                assert by_offset.total == len(matching)
+                if expected:
+                    assert by_cursor == by_offset
+                if cursor is None:
+                    break
+        used = {run.id: run.used for run in (await repo.get_runs()).runs}
+        assert used.pop(made[0].id) == ReadingCost(3, 40)
+        assert set(used.values()) == {ReadingCost(0, 0)}
+
+    in_database(scenario)
+
+
 def test_bad_pages_are_refused_with_their_bound(in_database: InDatabase) -> None:
     async def scenario(database: Database) -> None:
         repo = DiscoveryRepository(database)
@@ -490,6 +542,15 @@ def test_bad_pages_are_refused_with_their_bound(in_database: InDatabase) -> None
         for cursor in ("", "x", "!!", "W10", "WyIyMDI2IiwgMV0", "ö", "[" * 10_000, "bnVsbA"):
             with pytest.raises(BadInputError, match="cursor: is none that WallTrack gave"):
                 await repo.get_runs(cursor=cursor)
+        for offset in (-1, 10_001):
+            with pytest.raises(
+                BadInputError, match=rf"offset: {offset} is out of bounds, 0 to 10000; .* next_cursor"
+            ):
+                await repo.get_runs(offset=offset)
+        for number in range(2):
+            await begun(database, NOW - timedelta(hours=number))
+        with pytest.raises(BadInputError, match="offset: a page begins at an offset or at a cursor"):
+            await repo.get_runs(offset=1, cursor=(await repo.get_runs(limit=1)).next_cursor)
 
     in_database(scenario)
 

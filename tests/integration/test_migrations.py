@@ -361,9 +361,11 @@ def test_the_version_before_profiles_works_on_the_new_schema(migrated_url: str) 
             wallet = await WalletRepository(database).get_wallet("walletC")
             assert wallet is not None
             assert (wallet.sources, wallet.score, wallet.status, wallet.flags) == (2, None, None, ())
-            (first, _) = (await FindingPages(database).of_wallet("walletC")).findings
-            assert first.finding.found is not None
-            assert (first.finding.found.flags, first.finding.found.evidence) == (("launch_slot",), ())
+            findings = (await FindingPages(database).of_wallet("walletC")).findings
+            found = {one.finding.source_token: one.finding.found for one in findings}
+            assert found.keys() == {"tokenX", "tokenY"}
+            assert found["tokenX"] is not None
+            assert (found["tokenX"].flags, found["tokenX"].evidence) == (("launch_slot",), ())
 
     asyncio.run(scenario())
 

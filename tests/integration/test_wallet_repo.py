@@ -75,6 +75,20 @@ def test_a_wallet_sums_the_newest_figures_of_each_of_its_tokens(in_database: InD
     in_database(scenario)
 
 
+def test_of_two_runs_that_overlap_the_finding_that_was_stored_last_counts(in_database: InDatabase) -> None:
+    """Its tape was read last, whichever run started first."""
+
+    async def scenario(database: Database) -> None:
+        for hours, pnl in ((2, "9"), (0, "4")):
+            wallet = a_wallet(1, realized_pnl_sol=Decimal(pnl))
+            await a_run(database, hours, {MINTS[0]: [wallet]})
+        shown = await WalletRepository(database).get_wallet(address(1))
+        assert shown is not None
+        assert (shown.runs, shown.sources, shown.total_realized_pnl_sol) == (2, 1, Decimal(4))
+
+    in_database(scenario)
+
+
 def test_a_wallet_that_no_run_found_is_none(in_database: InDatabase) -> None:
     async def scenario(database: Database) -> None:
         repo = WalletRepository(database)

@@ -31,13 +31,15 @@ _GET: Final = sql.SQL("SELECT run.*, used.* FROM discovery_runs run {used} WHERE
 )
 
 # Keys alone come from the index. Runs of several kinds are merged from the index's stretch of each, so that a kind that
-# is rare costs no more than one that is not.
+# is rare costs no more than one that is not. Each has its order and its bound, or the server sorts all runs of a kind.
 _KEYS: Final = sql.SQL("""
-    SELECT started_at, id FROM discovery_runs
+    (SELECT started_at, id FROM discovery_runs
     WHERE {kind}
       AND (%(start)s::timestamptz IS NULL OR started_at >= %(start)s)
       AND (%(end)s::timestamptz IS NULL OR started_at < %(end)s)
       AND (%(after)s::timestamptz IS NULL OR (started_at, id) < (%(after)s, %(after_id)s::uuid))
+    ORDER BY started_at DESC, id DESC
+    LIMIT %(deepest)s)
 """)
 _PAGE: Final = sql.SQL("""
     SELECT run.*, used.*
@@ -85,6 +87,7 @@ async def fetch_page(
         "after_id": after_id,
         "offset": offset,
         "limit": page_size(limit) + 1,
+        "deepest": offset + limit + 1,
     }
     kinds = list(_kinds(asked))
     keys = sql.SQL(" UNION ALL ").join(_KEYS.format(kind=kind) for kind in kinds)

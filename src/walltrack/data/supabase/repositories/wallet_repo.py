@@ -45,25 +45,23 @@ class _Order:
     after: sql.SQL
 
 
-# A position that several runs found is one position: of each token the newest finding counts.
+# A position that several runs found is one position: of each token the finding that was stored last counts. One index
+# has all that is asked here, in this order, without a look at the findings or their runs.
 _RECORD: Final = sql.SQL("""
-    SELECT wallet.*, found.runs, found.sources, found.only_demo,
-           newest.best_realized_pct, newest.total_realized_pnl_sol,
+    SELECT wallet.*, found.runs, found.sources, newest.best_realized_pct, newest.total_realized_pnl_sol,
            own.lists, own.notes, own.excluded, own.exclude_note
     FROM wallet
     CROSS JOIN LATERAL (
-        SELECT count(DISTINCT run_id) AS runs, count(DISTINCT source_token) AS sources, bool_and(run.demo) AS only_demo
-        FROM discovery_run_wallets finding JOIN discovery_runs run ON run.id = finding.run_id
-        WHERE wallet_address = wallet.address
+        SELECT count(DISTINCT run_id) AS runs, count(DISTINCT source_token) AS sources
+        FROM discovery_run_wallets WHERE wallet_address = wallet.address
     ) found
     CROSS JOIN LATERAL (
         SELECT max(realized_pct) AS best_realized_pct, sum(realized_pnl_sol) AS total_realized_pnl_sol
         FROM (
-            SELECT DISTINCT ON (finding.source_token) finding.realized_pct, finding.realized_pnl_sol
-            FROM discovery_run_wallets finding
-            JOIN discovery_runs run ON run.id = finding.run_id
-            WHERE finding.wallet_address = wallet.address AND finding.entry_rank IS NOT NULL
-            ORDER BY finding.source_token, run.started_at DESC, finding.id
+            SELECT DISTINCT ON (source_token) realized_pct, realized_pnl_sol
+            FROM discovery_run_wallets
+            WHERE wallet_address = wallet.address AND realized_pnl_sol IS NOT NULL
+            ORDER BY source_token, created_at DESC, id
         ) of_each_token
     ) newest
     CROSS JOIN LATERAL (
@@ -278,7 +276,7 @@ def _record(row: Row) -> WalletRecord:
         sources=row["sources"],
         best_realized_pct=row["best_realized_pct"],
         total_realized_pnl_sol=row["total_realized_pnl_sol"],
-        demo=bool(row["only_demo"]),
+        demo=row["demo"],
         score=row["score"],
         score_version=row["score_version"],
         status=status,
