@@ -43,7 +43,7 @@ test: lint browser  ## Run lint and all tests
 test-e2e: $(READY) browser  ## Click through the dashboard in a real browser
 	$(BIN)/pytest -n 2 --dist loadfile tests/e2e/ui
 
-browser:  # Debian's, where it is missing and may be installed; without it the tests in a browser skip
+browser:  ## Install Debian's chromium for the tests in a browser, where it may be
 	@command -v chromium >/dev/null || { \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \

@@ -143,7 +143,7 @@ def test_metrics_are_what_prometheus_reads(api: ApiServer) -> None:
     with api.client() as client:
         client.get(f"{RUNS}/00000000-0000-4000-8000-000000000000")
         client.get("/nowhere/at/all")
-        client.request("NONSENSE", "/health")
+        client.request("PROPFIND", "/health")
         client.get("/metrics")
         answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")

@@ -44,7 +44,9 @@ def test_a_run_starts_at_once_with_what_is_given_and_the_stored_configuration(
     assert (run["mints"], run["status"], run["trigger_type"], run["demo"]) == ([MINT], "running", "api", True)
     assert started["workers"] == 0
     assert jobs(api) == 1
-    assert client.get(answer.headers["location"]).json()["run"] == run
+    assert client.get(answer.headers["location"]).json()["run"] == run | {
+        "used": {"requests": 0, "credits": 0}
+    }
 
 
 def test_a_run_needs_no_body(client: httpx.Client) -> None:
