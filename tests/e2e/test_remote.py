@@ -31,7 +31,8 @@ SETTINGS = UNLIMITED | {
     "WALLTRACK_PROFILE_MAX_WALLETS": "3",
 }
 ON_SERVERS = {
-    "dashboard", "health", "pumps", "runs again", "runs cancel", "runs diff", "runs list", "runs outcome", "runs progress",
+    "dashboard",
+    "health", "pumps", "runs again", "runs cancel", "runs diff", "runs list", "runs outcome", "runs progress",
     "runs resume", "runs show", "runs start", "runs stats", "runs watch", "schedule enable", "schedule history",
     "schedule pause", "schedule preview", "schedule set", "schedule show", "schedule ticks", "wallets list",
     "wallets show",
