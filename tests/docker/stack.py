@@ -136,7 +136,11 @@ class Stack:
 
         `docker kill` is no crash: the engine takes it for the operator's wish, and starts nothing again.
         """
-        os.kill(self.inspect(service)["State"]["Pid"], 9)
+        state = self.inspect(service)["State"]
+        assert state["Running"], (
+            f"{service} is {state['Status']} already"
+        )  # of one that does not run, Pid is 0
+        os.kill(state["Pid"], 9)
 
     @contextmanager
     def client(self, *, known: bool = True) -> Iterator[httpx.Client]:
