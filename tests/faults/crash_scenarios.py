@@ -43,6 +43,7 @@ class Tally:
     duplicated: int = 0
     in_flight: int = 0
     counts: int = 0
+    pages: int = 0
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -99,6 +100,7 @@ def ended(
     again = refetched(stage)
     may_send = SLOTS * faults if zombie else 0
     found.duplicated += [f"stored page was asked for again: {one}" for one in again.stored[may_send:]]
+    tally.pages += len(again.stored[may_send:])
     tally.counts += again.counts
     tally.in_flight += again.in_flight + min(may_send, len(again.stored))
     tally.add(faults, found)
@@ -133,7 +135,7 @@ def kill_scenario(stage: Stage, truth: Outcome, seed: int, kills: int, *, each_r
         ended(stage, run_id, truth, tally, done)
     tally.notes.append(
         f"{runs} runs in {time.monotonic() - begun:.0f} s; {tally.in_flight} requests in flight at a kill were made"
-        f" again and {tally.counts} counts of what was left, of stored pages {tally.duplicated or 'none'}"
+        f" again and {tally.counts} counts of what was left, of stored pages {tally.pages or 'none'}"
     )
     return tally.report()
 

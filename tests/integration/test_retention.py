@@ -367,6 +367,23 @@ def test_one_process_at_a_time_does_it_once_a_day_and_takes_the_place_of_a_dead_
     in_database(scenario)
 
 
+def test_a_pass_adds_up_the_changes_of_the_number_of_wallets(in_database: InDatabase) -> None:
+    async def scenario(database: Database) -> None:
+        for number in range(5):
+            await execute(
+                database,
+                "INSERT INTO wallets (address, first_seen_at, last_seen_at) VALUES (%(address)s, now(), now())",
+                address=address(number),
+            )
+        assert await count(database, "wallet_counts") > 1
+        await retention(database).run()
+        assert await execute(database, "SELECT status, demo, wallets FROM wallet_counts") == [
+            {"status": None, "demo": False, "wallets": 5}
+        ]
+
+    in_database(scenario)
+
+
 def test_a_pass_that_fails_is_logged_and_tried_later(in_database: InDatabase) -> None:
     async def scenario(database: Database) -> None:
         await a_stream(database, MINTS[0], age=DAY)

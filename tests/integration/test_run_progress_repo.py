@@ -10,60 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.integration.api_runs import MINUTE, a_run, finish, list_tokens
 from tests.integration.conftest import InDatabase
-from tests.integration.databases import MINTS, NOW, SUMMARY, a_wallet
+from tests.integration.databases import MINTS, NOW
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.errors import RunNotFoundError
 from walltrack.data.supabase.repositories.discovery_repo import DiscoveryRepository
 from walltrack.data.supabase.repositories.provider_repo import ProviderRepository
 from walltrack.data.supabase.repositories.run_engine_repo import RunEngineRepository
-from walltrack.data.supabase.repositories.run_listing_repo import RunListingRepository
 from walltrack.data.supabase.repositories.run_progress_repo import RunProgressRepository
-from walltrack.data.supabase.repositories.run_starts import NewRun, start_run
-from walltrack.data.supabase.repositories.run_token_repo import RunTokenRepository
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import (
-    DiscoveryRunParams,
-    ListedToken,
     ReadingCost,
     RunStatus,
     TokenStatus,
-    TriggerType,
 )
 from walltrack.discovery.run_progress import RunEvent, estimated_end
-
-MINUTE = timedelta(minutes=1)
-
-
-async def a_run(database: Database) -> UUID:
-    async with database.transaction() as connection:
-        new = NewRun(DiscoveryRunParams(), TriggerType.MANUAL, NOW, stage="listing")
-        return (await start_run(connection, new, at_most=9)).id
-
-
-async def list_tokens(database: Database, run_id: UUID, count: int = 4) -> None:
-    claim = await RunEngineRepository(database).claim_step(run_id, lease=MINUTE)
-    assert claim is not None
-    await RunListingRepository(database).store_plan(
-        run_id,
-        tokens=[ListedToken(mint) for mint in MINTS[:count]],
-        refusals=(),
-        forecast=ReadingCost(7, 70),
-        step=claim,
-    )
-
-
-async def finish(database: Database, run_id: UUID, mint: str, *numbers: int) -> None:
-    started = await RunEngineRepository(database).claim_token(run_id, mint, started_at=NOW, lease=MINUTE)
-    assert started is not None
-    await RunTokenRepository(database).finish_token(
-        run_id,
-        mint,
-        started.attempt,
-        completed_at=NOW,
-        summary=SUMMARY,
-        wallets=[a_wallet(number, mint) for number in numbers],
-    )
 
 
 async def settled(database: Database, run_id: UUID) -> None:

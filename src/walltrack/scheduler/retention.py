@@ -116,6 +116,7 @@ class Retention:
         streams = [one for one in plan.readings if one.kind is ReadingKind.STREAM]
         histories = [one for one in plan.readings if one.kind is ReadingKind.HISTORY]
         is_whole = False
+        await repository.add_up_counts()
         # What an earlier pass left on its way out goes first.
         while await repository.empty_streams(attempt) and not is_stopped():
             pass

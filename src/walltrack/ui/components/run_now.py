@@ -11,7 +11,6 @@ from walltrack.client import (
     ApiProblemError,
     ConfigPreview,
     DiscoveryRun,
-    RunView,
     WallTrackError,
 )
 from walltrack.ui.components import formatting
@@ -177,8 +176,3 @@ def _show_last(run: DiscoveryRun | None) -> None:
         figure("Duration", formatting.duration(run.duration_seconds), name="last-duration")
     for error in run.errors[:3]:
         notice(error, "bad")
-
-
-def seen_running(beat: Beat, run_id: UUID) -> RunView | None:
-    """A run among those that run."""
-    return next((seen for seen in beat.running if seen.run.id == run_id), None)

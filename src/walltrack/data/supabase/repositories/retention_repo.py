@@ -54,6 +54,8 @@ _RELEASE: Final = """
     WHERE attempt = %(attempt)s
 """
 
+_ADD_UP: Final = "SELECT compact_wallet_counts()"
+
 # A stream that is on its way out has this for its mint, and its id for its address: nobody finds its pages any more.
 _BUSY: Final = sql.SQL("""
     SELECT token.mint FROM discovery_runs run JOIN discovery_run_tokens token ON token.run_id = run.id
@@ -262,6 +264,11 @@ class RetentionRepository:
         values = {"attempt": attempt, "next_in": next_in, "done": done, "error": storable(error)}
         async with self._database.transaction() as connection:
             await connection.execute(_RELEASE, values)
+
+    async def add_up_counts(self) -> None:
+        """Add up the changes of the number of wallets, which lists would add up each time."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_ADD_UP)
 
     async def plan(self, *, tapes_before: datetime, tapes_bytes: int, runs_before: datetime) -> RetentionPlan:
         """What was not used since, what is more than so many bytes, and how many runs ended before. Changes nothing."""

@@ -1,4 +1,4 @@
-"""Where the wallets of one run stand: as that run knew them, and as they are known now."""
+"""Where the wallets of one run stand: as that run knew them, and how many are not excluded now."""
 
 from __future__ import annotations
 
@@ -13,17 +13,6 @@ _THEN: Final = """
     SELECT wallet_address AS address, score, status, status_reason, NULL AS exclude_note, FALSE AS on_exclude_list
     FROM wallet_profiles WHERE run_id = %s
 """
-
-_NOW: Final = """
-    SELECT wallets.address, wallets.score, wallets.status, wallets.status_reason, own.note AS exclude_note,
-           own.address IS NOT NULL AS on_exclude_list
-    FROM wallets
-    LEFT JOIN address_lists own ON own.list = 'exclude' AND own.address = wallets.address
-    WHERE wallets.address IN (
-        SELECT wallet_address FROM discovery_run_wallets WHERE run_id = %s AND duplicate_of IS NULL
-    )
-"""
-
 
 _COUNT: Final = """
     SELECT count(*) AS found,
@@ -44,13 +33,9 @@ class RunStandingRepository:
 
     async def known_then(self, run_id: UUID) -> dict[str, Standing]:
         """What the run itself stored of its wallets, by address; nothing that came later changes it."""
-        return await self._standings(_THEN, run_id)
-
-    async def known_now(self, run_id: UUID) -> dict[str, Standing]:
-        """What is known of the run's wallets today, by address. One on the operator's exclude list is excluded,
-        whatever its profile said.
-        """
-        return await self._standings(_NOW, run_id)
+        async with self._database.transaction() as connection:
+            rows = await (await connection.execute(_THEN, (run_id,))).fetchall()
+        return {row["address"]: standing_of(row) for row in rows}
 
     async def count_found(self, run_id: UUID) -> tuple[int, int]:
         """How many wallets a run found, each once, and how many of them are not excluded today."""
@@ -58,11 +43,6 @@ class RunStandingRepository:
             row = await (await connection.execute(_COUNT, (run_id,))).fetchone()
         assert row is not None
         return row["found"], row["kept"]
-
-    async def _standings(self, query: str, run_id: UUID) -> dict[str, Standing]:
-        async with self._database.transaction() as connection:
-            rows = await (await connection.execute(query, (run_id,))).fetchall()
-        return {row["address"]: standing_of(row) for row in rows}
 
 
 def standing_of(row: Row) -> Standing:
