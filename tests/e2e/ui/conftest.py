@@ -113,7 +113,8 @@ def system(stage: Stage) -> Stage:
     return stage
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while it is there, an event loop runs in this thread, and no asyncio test can start one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))

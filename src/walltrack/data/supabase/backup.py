@@ -45,7 +45,7 @@ def back_up(settings: Settings, file: Path) -> int:
         try:
             # Its owner's alone: it holds all there is to know.
             os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-            _run("pg_dump", connection, [*command, f"--file={unfinished}"])
+            _run("pg_dump", settings, connection, [*command, f"--file={unfinished}"])
             unfinished.replace(file)
         except OSError as error:
             raise BadInputError(f"{file}: cannot be written: {error.strerror}") from None
@@ -70,7 +70,7 @@ def restore(settings: Settings, file: Path, report: Report) -> None:
                 "(or WALLTRACK_DATA_DIR) at that one"
             )
         try:
-            listed = _run("pg_restore", connection, ["--list", str(file)], connects=False)
+            listed = _run("pg_restore", settings, connection, ["--list", str(file)], connects=False)
         except WallTrackError as error:
             raise BadInputError(f"{file}: is no back-up that can be read: {error}") from None
         chosen = "\n".join(line for line in listed.splitlines() if not _NOT_OURS.match(line))
@@ -81,7 +81,7 @@ def restore(settings: Settings, file: Path, report: Report) -> None:
             "--no-acl",
             "--use-list=/dev/stdin",
         ]
-        _run("pg_restore", connection, [*options, str(file)], given=chosen)
+        _run("pg_restore", settings, connection, [*options, str(file)], given=chosen)
     migrate(settings, report)
 
 
@@ -109,8 +109,21 @@ def _version(program: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def _target(settings: Settings, connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, Any]:
+    """Where the program connects to, without the password. What was given and no more: a newer libpq's own options, of
+    which `connection.info.dsn` has some, are unknown to an older server's programs.
+    """
+    info = connection.info
+    given: dict[str, Any] = {"host": info.host, "port": info.port, "user": info.user, "dbname": info.dbname}
+    if settings.database_url is not None:
+        given = dict(conninfo_to_dict(settings.database_url.get_secret_value()))
+    given.pop("password", None)
+    return given
+
+
 def _run(
     name: str,
+    settings: Settings,
     connection: psycopg.Connection[tuple[Any, ...]],
     options: list[str],
     *,
@@ -119,8 +132,7 @@ def _run(
 ) -> str:
     """What the program prints. The password goes by the environment, which other users do not see."""
     program = find_program(name, connection.info.server_version // 10_000)
-    parts: dict[str, Any] = dict(conninfo_to_dict(connection.info.dsn))
-    parts.pop("password", None)
+    parts = _target(settings, connection)
     environment = dict(os.environ) | {"LC_ALL": "C"}
     if connection.info.password:
         environment["PGPASSWORD"] = connection.info.password
