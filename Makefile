@@ -38,10 +38,10 @@ format: $(READY)  ## Put the code in its format
 	$(BIN)/ruff check --fix .
 
 test: lint browser  ## Run lint and all tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-e2e: $(READY) browser  ## Click through the dashboard in a real browser
-	$(BIN)/pytest -n 2 --dist loadfile tests/e2e/ui
+	$(BIN)/pytest -n 0 tests/e2e/ui
 
 browser:  ## Install Debian's chromium for the tests in a browser, where it may be
 	@command -v chromium >/dev/null || { \

@@ -4,7 +4,9 @@ Loads 10,000 runs and then as many as asked for, serves each with `walltrack ser
 every depth, single rows, statistics over any range, and wallets by what is known of them: one client, one request after
 the other. Then 200 requests a second of all kinds for a minute.
 
-Usage: python -m benchmarks.api [--runs 1000000] [--requests 1000] [--seconds 60]
+Usage: python -m benchmarks.api [--runs 1000000] [--requests 1000] [--seconds 60] [--folder FOLDER]
+
+With a folder the histories stay there, and are not loaded again where they are.
 """
 
 from __future__ import annotations
@@ -272,8 +274,9 @@ async def sustain(base: str, asked: list[Question], seconds: float) -> tuple[lis
 def of_history(folder: Path, conninfo: str, runs: int, requests: int, seconds: float) -> dict[str, float]:
     """Load, serve, measure, print. The medians by question."""
     began = time.perf_counter()
-    load(conninfo, runs=runs)
-    print(f"{runs:,} runs loaded in {time.perf_counter() - began:.0f} s", flush=True)
+    if not _is_loaded(conninfo):
+        load(conninfo, runs=runs)
+        print(f"{runs:,} runs loaded in {time.perf_counter() - began:.0f} s", flush=True)
     asked = questions(read_history(conninfo))
     with serving(folder) as base:
         found = measure(base, asked, requests)
@@ -296,19 +299,26 @@ def of_history(folder: Path, conninfo: str, runs: int, requests: int, seconds: f
     return {name: statistics.median(times) for name, times in found.items()}
 
 
+def _is_loaded(conninfo: str) -> bool:
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute("SELECT FROM discovery_runs LIMIT 1").fetchone()
+    return row is not None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="walltrack-bench-") as name:
-        folder = Path(name)
+        folder = options.folder or Path(name)
         folder.chmod(0o755)
         medians = []
         for runs, seconds in ((FEW_RUNS, 0.0), (options.runs, options.seconds)):
             place = folder / str(runs)
-            place.mkdir(mode=0o755)
+            place.mkdir(mode=0o755, exist_ok=True)
             with embedded.serving(place) as server:
                 migrate(Settings(data_dir=place, database_url=None), lambda _line: None)
                 medians.append(of_history(place, server.conninfo, runs, options.requests, seconds))

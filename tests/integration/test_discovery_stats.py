@@ -261,7 +261,8 @@ ROLLUPS = """
 
 def rollups_of(connection: psycopg.Connection[tuple[object, ...]]) -> list[list[tuple[object, ...]]]:
     credits = "SELECT day, credits FROM credit_rollups WHERE credits <> 0 ORDER BY 1"
-    return [connection.execute(query).fetchall() for query in (ROLLUPS, credits)]
+    weeks = "SELECT * FROM week_rollups WHERE completed + failed + cancelled + running <> 0 ORDER BY week"
+    return [connection.execute(query).fetchall() for query in (ROLLUPS, credits, weeks)]
 
 
 def check_rollups(connection: psycopg.Connection[tuple[object, ...]], runs: Sequence[Stored]) -> None:

@@ -93,6 +93,11 @@ def test_a_full_disk_fails_the_run_and_keeps_no_half_of_a_token(
     async def scenario() -> None:
         async with Database(settings_for(url_on_small_disk)) as database:
             runs, tokens = DiscoveryRepository(database), RunTokenRepository(database)
+            # As on any server that has been used: every index has a page, with room for some rows.
+            before = await runs.create_run(
+                TriggerType.MANUAL, DiscoveryRunParams(), started_at=NOW, lease_expires_at=LEASE
+            )
+            await runs.fail_run(before.id, "an earlier one", completed_at=NOW)
             run = await runs.create_run(
                 TriggerType.MANUAL, DiscoveryRunParams(), started_at=NOW, lease_expires_at=LEASE
             )

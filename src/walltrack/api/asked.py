@@ -37,7 +37,7 @@ class Period:
     end: datetime | None
 
 
-def period(
+async def period(
     start_date: Annotated[
         AwareDatetime | None, Query(description="From this moment on, with its time zone.")
     ] = None,
@@ -74,7 +74,7 @@ class PageAsked:
         return 0 if self.page is None else (self.page - 1) * self.page_size
 
 
-def page(
+async def page(
     page: Annotated[
         int | None, Query(ge=1, description=f"Number of the page, down to row {LARGEST_OFFSET:,}.")
     ] = None,
@@ -96,7 +96,7 @@ def page(
 Page = Annotated[PageAsked, Depends(page)]
 
 
-def version_asked(
+async def version_asked(
     if_match: Annotated[
         str | None, Header(max_length=100, description="ETag of what is to be changed.")
     ] = None,

@@ -40,4 +40,9 @@ def context_of(request: Request) -> ApiContext:
     return found
 
 
-Context = Annotated[ApiContext, Depends(context_of)]
+async def _context(request: Request) -> ApiContext:
+    return context_of(request)
+
+
+# Dependencies are coroutines: plain functions would each go to a thread and back.
+Context = Annotated[ApiContext, Depends(_context)]

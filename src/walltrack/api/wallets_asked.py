@@ -16,7 +16,7 @@ Address = Annotated[
 ]
 
 
-def finding_filters(
+async def finding_filters(
     request: Request,
     min_score: Annotated[Decimal | None, Query(ge=0, le=1, description="At least this score.")] = None,
     with_flag: Annotated[list[Flag] | None, Query(description="Has all of these flags.")] = None,
@@ -53,7 +53,7 @@ _OF_WALLETS: Final = {
 AskedFindings = Annotated[WalletFilters | None, Depends(finding_filters)]
 
 
-def wallet_filters(
+async def wallet_filters(
     known: AskedFindings,
     search: Annotated[
         str | None,

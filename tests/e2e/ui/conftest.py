@@ -44,14 +44,18 @@ expect.set_options(timeout=90_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a browser these tests cannot be."""
-    if CHROMIUM is None:
-        mark = pytest.mark.skip(
-            reason="no chromium here, and it may not be installed: apt-get install chromium"
-        )
-        for item in items:
-            if Path(__file__).parent in Path(item.path).parents:
-                item.add_marker(mark)
+    """Without a browser these tests cannot be. They share one system, so one process has them all."""
+    here = Path(__file__).parent
+    for item in items:
+        if here not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.xdist_group("dashboard"))
+        if CHROMIUM is None:
+            item.add_marker(
+                pytest.mark.skip(
+                    reason="no chromium here, and it may not be installed: apt-get install chromium"
+                )
+            )
 
 
 @dataclass

@@ -50,6 +50,7 @@ async def findings_of_wallet(
     context: Context, address: Address, page_size: PageSize = 50, cursor: Cursor = None
 ) -> FindingPage:
     """What every run found of a wallet: figures, flags with evidence and signatures, the newest first."""
-    if await WalletRepository(context.database).get_wallet(address) is None:
+    found = await FindingPages(context.database).of_wallet(address, limit=page_size, cursor=cursor)
+    if not found.total and await WalletRepository(context.database).get_wallet(address) is None:
         raise ProblemError(404, f"no run found a wallet {address}")
-    return await FindingPages(context.database).of_wallet(address, limit=page_size, cursor=cursor)
+    return found

@@ -27,7 +27,7 @@ HIDDEN_TABLES: Final = """
         'tape_streams', 'provider_usage', 'provider_quotas', 'wallet_histories', 'wallet_history_pages',
         'wallet_profiles', 'measured_launches', 'launch_rushes', 'address_lists', 'run_outcomes',
         'schedule_ticks', 'config_audit', 'run_events', 'run_reservations', 'api_keys', 'run_requests',
-        'run_rollups', 'credit_rollups', 'wallet_counts', 'retention',
+        'run_rollups', 'week_rollups', 'credit_rollups', 'wallet_counts', 'retention',
         'walltrack_migrations._yoyo_migration'
     ]) AS name
     WHERE row_security_active(to_regclass(name)::oid)

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -94,11 +95,31 @@ class Database:
 
         Raises the errors of `walltrack.data.supabase.errors` in place of the driver's.
         """
+        with translated(self._where):
+            async with self._opened().connection() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[Connection]:
+        """One connection on which each statement is a transaction of its own: where there is one statement, or where
+        several only read and need not see the same moment. Beginning and ending a transaction are two round trips more.
+
+        Raises as `transaction`.
+        """
+        with translated(self._where):
+            async with self._opened().connection() as connection:
+                await connection.set_autocommit(True)
+                try:
+                    yield connection
+                finally:
+                    # One that is not idle was interrupted: the pool throws it away.
+                    if connection.info.transaction_status is TransactionStatus.IDLE:
+                        await connection.set_autocommit(False)
+
+    def _opened(self) -> AsyncConnectionPool[Connection]:
         if self._pool is None:
             raise RuntimeError("the database is not open: use it with `async with`")
-        with translated(self._where):
-            async with self._pool.connection() as connection:
-                yield connection
+        return self._pool
 
     async def _hold_embedded(self) -> embedded.EmbeddedServer:
         """Hold the embedded server. A start that is interrupted is given back, not left running."""

@@ -8,13 +8,14 @@ DECLARE
         'wallets', 'token_tapes', 'tape_streams', 'tape_signatures', 'sol_prices', 'provider_usage', 'provider_quotas',
         'provider_methods', 'wallet_histories', 'wallet_history_pages', 'wallet_profiles', 'measured_launches',
         'launch_rushes', 'address_lists', 'run_outcomes', 'schedule_ticks', 'config_audit',
-        'run_events', 'run_reservations', 'api_keys', 'run_requests', 'run_rollups', 'credit_rollups',
-        'wallet_counts', 'retention'
+        'run_events', 'run_reservations', 'api_keys', 'run_requests', 'run_rollups', 'week_rollups',
+        'credit_rollups', 'wallet_counts', 'retention'
     ];
     functions CONSTANT TEXT[] := ARRAY[
         'token_tapes_never_change()', 'wallet_profiles_never_change()', 'note_run_event()', 'note_run_token_event()',
         'run_part(discovery_runs)', 'rebuild_run_rollups()', 'roll_up_run()', 'set_run_day()', 'roll_up_credits()',
-        'move_run_day()', 'empty_rollups()', 'rebuild_wallet_counts()', 'compact_wallet_counts()', 'count_wallets()'
+        'move_run_day()', 'empty_rollups()', 'rebuild_wallet_counts()', 'compact_wallet_counts()', 'count_wallets()',
+        'monday(date)', 'roll_up_week()', 'rebuild_week_rollups()'
     ];
     here CONSTANT TEXT := current_schema();
     relation REGCLASS;

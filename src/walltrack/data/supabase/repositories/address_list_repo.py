@@ -56,7 +56,7 @@ class AddressListRepository:
         for what is no base58 address of 32 bytes, stands twice, or has too long a label or note.
         """
         _check(entries, first_row)
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(
                 _PUT,
                 {
@@ -85,19 +85,19 @@ class AddressListRepository:
 
     async def remove(self, which: AddressList, address: str) -> bool:
         """Take an address off a list. False: it was not on it."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(_REMOVE, (which.value, storable(address)))
             return await cursor.fetchone() is not None
 
     async def listed(self, which: AddressList) -> list[ListedAddress]:
         """A whole list, in the order in which it came to be."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_LISTED, (which.value,))).fetchall()
         return [_listed(row) for row in rows]
 
     async def of(self, address: str) -> list[ListedAddress]:
         """What the operator noted of an address, one for each list it is on."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_OF, (storable(address),))).fetchall()
         return [_listed(row) for row in rows]
 

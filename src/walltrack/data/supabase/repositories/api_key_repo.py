@@ -51,31 +51,31 @@ class ApiKeyRepository:
     async def add(self, prefix: str, key_hmac: bytes, *, name: str, scope: str) -> ApiKey:
         """Keep a new key."""
         values = {"prefix": prefix, "key_hmac": key_hmac, "name": storable(name), "scope": scope}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_ADD, values)).fetchone()
         assert row is not None
         return _key(row)
 
     async def find(self, prefix: str) -> tuple[ApiKey, bytes] | None:
         """The key of this prefix and its HMAC, or None where there is none that holds."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_FIND, (prefix,))).fetchone()
         return None if row is None else (_key(row), bytes(row["key_hmac"]))
 
     async def note_use(self, prefix: str) -> None:
         """Note that a key was used, once a minute at most."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(_NOTE_USE, (prefix,))
 
     async def all(self) -> list[ApiKey]:
         """Every key, the oldest first, revoked ones too."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_ALL)).fetchall()
         return [_key(row) for row in rows]
 
     async def revoke(self, prefix: str) -> ApiKey:
         """Let a key hold no longer, from the next call on. Raises BadInputError where there is none."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_REVOKE, (prefix,))).fetchone()
         if row is None:
             raise BadInputError(f"there is no API key {prefix!r}; `walltrack keys list` has them")

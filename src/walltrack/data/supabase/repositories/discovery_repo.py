@@ -241,7 +241,7 @@ class DiscoveryRepository:
 
     async def get_run(self, run_id: UUID) -> DiscoveryRun | None:
         """A run, or None where there is none of this id."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             return await fetch_run(connection, run_id)
 
     async def get_runs(
@@ -264,7 +264,7 @@ class DiscoveryRepository:
         asked = RunsAsked(
             aware_or_none(start_date), aware_or_none(end_date), tuple(statuses), tuple(triggers)
         )
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             return await fetch_page(connection, asked, limit=limit, cursor=cursor, offset=offset)
 
     async def get_stats(
@@ -312,7 +312,7 @@ class DiscoveryRepository:
         query = _FINDINGS.format(
             kept_back=KEPT_BACK, matching=condition, by_score=_BY_SCORE if by_score else sql.SQL("")
         )
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(query, values | {"run_id": run_id})).fetchall()
         return [finding_from_row(row) for row in rows]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from walltrack.data.supabase.repositories.run_figures import (
     fetch_sums,
     midnight,
     span_of_runs,
+    week_of,
 )
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import DayFigures, DiscoveryStats, WeekFigures, WeekTrend
@@ -25,6 +26,7 @@ MOST_DAYS_IN_SERIES: Final = 400
 MOST_WEEKS_IN_SERIES: Final = 1_100
 
 WEEK: Final = timedelta(days=7)
+_NOTHING: Final = Sums()
 _LENGTHS: Final[Mapping[Unit, timedelta]] = {"day": DAY, "week": WEEK}
 
 # All that is shown is of one moment.
@@ -46,17 +48,21 @@ async def fetch_stats(
     ends = await fetch_ends(connection)
     periods = {unit: _period(unit, start, end, ends, now) for unit in _LENGTHS}
     by_day = _fits(periods["day"], DAY, MOST_DAYS_IN_SERIES)
-    span = await span_of_runs(connection, start, end)
-    sums = {} if span is None else await fetch_sums(connection, span, "day" if by_day else "week")
-    total = Sums.nothing()
+    span = span_of_runs(ends, start, end)
+    asked = [*_trend_spans(now, weeks)]
+    if span is not None:
+        asked.append((span, "day" if by_day else "week"))
+    found = await fetch_sums(connection, asked)
+    sums = {} if span is None else found.pop()
+    total = Sums()
     for part in sums.values():
         total.add(part)
     return DiscoveryStats(
         total_runs=total.runs,
-        successful_runs=total.by_status.get("completed", 0),
-        failed_runs=total.by_status.get("failed", 0),
-        cancelled_runs=total.by_status.get("cancelled", 0),
-        running_runs=total.by_status.get("running", 0),
+        successful_runs=total.completed,
+        failed_runs=total.failed,
+        cancelled_runs=total.cancelled,
+        running_runs=total.running,
         success_rate=total.success_rate,
         total_wallets_discovered=total.new_wallets,
         total_wallets_updated=total.updated_wallets,
@@ -64,7 +70,7 @@ async def fetch_stats(
         avg_duration_seconds=total.avg_seconds or 0.0,
         credits=total.credits,
         last_run_at=None if span is None else await _last_run(connection, span),
-        trend=await _trend(connection, now, weeks),
+        trend=_trend(asked, found),
         daily=_daily(periods["day"], sums) if by_day else None,
         weekly=_weekly(periods["week"], _by_week(sums) if by_day else sums),
     )
@@ -109,68 +115,71 @@ def _period(
 def _begin(unit: Unit, moment: datetime) -> datetime:
     """When its day or ISO week began."""
     day = midnight(moment)
-    return day if unit == "day" else day - day.weekday() * DAY
+    return day if unit == "day" else week_of(day)
 
 
 def _fits(period: Span | None, length: timedelta, most: int) -> bool:
     return period is None or (period.ends - period.starts) <= most * length
 
 
-def _pieces(unit: Unit, period: Span | None, sums: Mapping[datetime, Sums]) -> Iterator[dict[str, Any]]:
-    """Each day or week of a period, as far as the period goes, with its figures."""
+def _pieces(unit: Unit, period: Span | None) -> Iterator[tuple[datetime, Span]]:
+    """When each day or week of a period begins, and as much of it as is in the period."""
     if period is None:
         return
     begins = _begin(unit, period.starts)
     while begins < period.ends:
         ends = begins + _LENGTHS[unit]
-        yield {
-            "begins": begins,
-            **_figures(
-                Span(max(begins, period.starts), min(ends, period.ends)), sums.get(begins, Sums.nothing())
-            ),
-        }
+        yield begins, Span(max(begins, period.starts), min(ends, period.ends))
         begins = ends
 
 
+# Made of figures of our own, a thousand at once: they are not checked again.
 def _daily(period: Span | None, sums: Mapping[datetime, Sums]) -> list[DayFigures]:
-    return [DayFigures(day=piece.pop("begins").date(), **piece) for piece in _pieces("day", period, sums)]
+    return [
+        DayFigures.model_construct(day=begins.date(), **_figures(part, sums.get(begins, _NOTHING)))
+        for begins, part in _pieces("day", period)
+    ]
 
 
 def _weekly(period: Span | None, sums: Mapping[datetime, Sums]) -> list[WeekFigures] | None:
     if not _fits(period, WEEK, MOST_WEEKS_IN_SERIES):
         return None
     return [
-        WeekFigures(week=_week_name(piece.pop("begins")), **piece) for piece in _pieces("week", period, sums)
+        WeekFigures.model_construct(week=_week_name(begins), **_figures(part, sums.get(begins, _NOTHING)))
+        for begins, part in _pieces("week", period)
     ]
 
 
 def _by_week(sums: Mapping[datetime, Sums]) -> Mapping[datetime, Sums]:
     found: dict[datetime, Sums] = {}
     for day, part in sums.items():
-        found.setdefault(_begin("week", day), Sums.nothing()).add(part)
+        found.setdefault(_begin("week", day), Sums()).add(part)
     return found
 
 
-async def _trend(connection: Connection, now: datetime, weeks: int) -> WeekTrend:
+def _trend_spans(now: datetime, weeks: int) -> Iterator[tuple[Span, Unit]]:
+    """The whole weeks before the running one; the running one so far; the same part of the one before."""
     this_week = _begin("week", now)
-    before = Span(this_week - weeks * WEEK, this_week)
-    whole = _weekly(before, await fetch_sums(connection, before, "week"))
-    current, previous = [
-        await _week_up_to(connection, Span(starts, ends))
-        for starts, ends in ((this_week, now), (this_week - WEEK, now - WEEK))
-    ]
+    yield Span(this_week - weeks * WEEK, this_week), "week"
+    yield Span(this_week, now), "week"
+    yield Span(this_week - WEEK, now - WEEK), "week"
+
+
+def _trend(asked: Sequence[tuple[Span, Unit]], found: Sequence[Mapping[datetime, Sums]]) -> WeekTrend:
+    (before, _), (running, _), (same_part, _), *_ = asked
+    current = _week_up_to(running, found[1])
+    previous = _week_up_to(same_part, found[2])
     return WeekTrend(
         current=current,
         previous_same_part=previous,
         runs_change_pct=_change_pct(previous.total_runs, current.total_runs),
         wallets_change_pct=_change_pct(previous.wallets_discovered, current.wallets_discovered),
-        weeks=whole or [],
+        weeks=_weekly(before, found[0]) or [],
     )
 
 
-async def _week_up_to(connection: Connection, part: Span) -> WeekFigures:
-    sums = await fetch_sums(connection, part, "week")
-    return WeekFigures(week=_week_name(part.starts), **_figures(part, sums.get(part.starts, Sums.nothing())))
+def _week_up_to(part: Span, sums: Mapping[datetime, Sums]) -> WeekFigures:
+    return WeekFigures(week=_week_name(part.starts), **_figures(part, sums.get(part.starts, Sums())))
 
 
 def _week_name(begins: datetime) -> str:
@@ -183,9 +192,9 @@ def _figures(span: Span, sums: Sums) -> dict[str, Any]:
         "starts_at": span.starts,
         "ends_at": span.ends,
         "total_runs": sums.runs,
-        "successful_runs": sums.by_status.get("completed", 0),
-        "failed_runs": sums.by_status.get("failed", 0),
-        "cancelled_runs": sums.by_status.get("cancelled", 0),
+        "successful_runs": sums.completed,
+        "failed_runs": sums.failed,
+        "cancelled_runs": sums.cancelled,
         "wallets_discovered": sums.new_wallets,
         "wallets_updated": sums.updated_wallets,
         "success_rate": sums.success_rate,

@@ -119,7 +119,7 @@ class FindingPages:
             after=after,
         )
         asked = {**values, **place, "run_id": run_id, "limit": limit + 1}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             counted = await (await connection.execute(_COUNT_OF_RUN.format(of_run=of_run), asked)).fetchone()
             rows = await (await connection.execute(query, asked)).fetchall()
         last = rows[limit - 1] if len(rows) > limit else None
@@ -131,7 +131,7 @@ class FindingPages:
         page_size(limit)
         after, after_id = read_cursor(cursor, UUID)
         asked = {"address": address, "after": after, "after_id": after_id, "limit": limit + 1}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             counted = await (await connection.execute(_COUNT_OF_WALLET, asked)).fetchone()
             rows = await (await connection.execute(_PAGE_OF_WALLET, asked)).fetchall()
         last = rows[limit - 1] if len(rows) > limit else None

@@ -62,7 +62,7 @@ class HealthRepository:
 
     async def get_state(self) -> SystemState:
         """How the system is now, by the database's clock."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             state = await (await connection.execute(_STATE, (WORKER_SILENCE,))).fetchone()
             run = await (await connection.execute(_LAST_RUN)).fetchone()
             stopped = []

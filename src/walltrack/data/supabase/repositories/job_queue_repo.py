@@ -111,7 +111,7 @@ class JobQueueRepository:
 
     async def claim_sweep(self, every: timedelta) -> bool:
         """Whether it is this process that sweeps now: of all processes one does, and not more often than `every`."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             return await (await connection.execute(_CLAIM_SWEEP, {"every": every})).fetchone() is not None
 
     async def _defer(
@@ -134,6 +134,6 @@ class JobQueueRepository:
             )
 
     async def _waiting(self, task: str) -> list[dict[str, str]]:
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_WAITING, {"task": task})).fetchall()
         return [row["args"] for row in rows]

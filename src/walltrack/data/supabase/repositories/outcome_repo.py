@@ -82,13 +82,13 @@ class OutcomeRepository:
 
     async def newest(self, run_id: UUID) -> RunOutcome | None:
         """The outcome of a run that was computed last, or None where none was."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_OF_RUN, (run_id,))).fetchone()
         return None if row is None else _outcome(row)
 
     async def by_parameters(self) -> list[ParametersOutcome]:
         """The newest outcome of each run, by the parameters of the runs; those with the newest run first."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_BY_PARAMETERS)).fetchall()
         groups = groupby(rows, key=lambda row: [row["demo"], *(row[name] for name in PARAMETERS)])
         return [

@@ -170,7 +170,7 @@ class ProfileRepository:
 
         Those of most source tokens first, then those of the largest realized profit over all of them, then by address.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_WALLETS_OF_RUN, {"run_id": run_id})).fetchall()
         return [
             WalletToProfile(
@@ -195,13 +195,13 @@ class ProfileRepository:
 
     async def profiles_of(self, wallet_address: str) -> list[StoredProfile]:
         """Every profile of a wallet, the latest `as_of` first, also those that tell nothing."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_HISTORY, (wallet_address,))).fetchall()
         return [_stored(row) for row in rows]
 
     async def _shown(self, wallet_address: str, known_at: datetime | None) -> StoredProfile | None:
         values = {"wallet_address": wallet_address, "known_at": known_at}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_SHOWN, values)).fetchone()
         return None if row is None else _stored(row)
 

@@ -44,11 +44,9 @@ _OF_RUN: Final = """
 """
 
 _OF_MONTH: Final = """
-    SELECT used.provider, sum(used.requests)::int8 AS requests, sum(used.credits)::int8 AS credits,
-           sum(used.errors)::int8 AS errors, NULL AS stopped_reason
-    FROM provider_usage used LEFT JOIN discovery_runs run ON run.id = used.run_id
-    WHERE used.month = %s AND run.demo IS NOT TRUE
-    GROUP BY used.provider ORDER BY used.provider
+    SELECT provider, sum(requests)::int8 AS requests, sum(credits)::int8 AS credits, sum(errors)::int8 AS errors,
+           NULL AS stopped_reason
+    FROM provider_usage WHERE month = %s AND NOT demo GROUP BY provider ORDER BY provider
 """
 
 
@@ -67,7 +65,7 @@ class ProviderRepository:
         the arithmetic.
         """
         values = {"key_hash": key_hash, "taken": slots / rate, "burst": burst / rate}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_RESERVE, values)).fetchone()
         if row is None:
             raise AssertionError("INSERT with RETURNING gives a row")
@@ -95,7 +93,7 @@ class ProviderRepository:
             "errors": errors,
             "stopped_reason": storable(stopped_reason),
         }
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_ADD, values)).fetchone()
         if row is None:
             raise AssertionError("INSERT with RETURNING gives a row")
@@ -104,7 +102,7 @@ class ProviderRepository:
 
     async def usage_of_run(self, run_id: UUID) -> list[ProviderUsage]:
         """What a run used, over all its processes, by provider."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_OF_RUN, (run_id,))).fetchall()
         return [ProviderUsage(**row) for row in rows]
 
@@ -114,6 +112,6 @@ class ProviderRepository:
         Runs on a made-up market do not count.
         """
         month = moment.astimezone(UTC).date().replace(day=1)
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_OF_MONTH, (month,))).fetchall()
         return [ProviderUsage(**row) for row in rows]

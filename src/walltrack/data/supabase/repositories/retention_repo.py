@@ -262,12 +262,12 @@ class RetentionRepository:
     ) -> None:
         """Give the turn back. The next one is due in so long; None: when it was. Nothing where the turn is lost."""
         values = {"attempt": attempt, "next_in": next_in, "done": done, "error": storable(error)}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(_RELEASE, values)
 
     async def add_up_counts(self) -> None:
         """Add up the changes of the number of wallets, which lists would add up each time."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(_ADD_UP)
 
     async def plan(self, *, tapes_before: datetime, tapes_bytes: int, runs_before: datetime) -> RetentionPlan:

@@ -63,7 +63,7 @@ class RunBudget:
     async def settle(self, reserved: int, used: int) -> None:
         """Book what a call has used of what was set aside for it."""
         reservation = self._held[reserved].pop()
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(_SETTLE, {"id": reservation, "used": used})
 
     async def available(self) -> int:

@@ -208,7 +208,7 @@ class RunEngineRepository:
             "claimed_by": storable(claimed_by),
             "max_deaths": self._max_deaths,
         }
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_CLAIM_STEP, values)).fetchone()
         return None if row is None else StepClaim(run_id, RunStage(row["stage"]), row["attempt"])
 
@@ -237,20 +237,20 @@ class RunEngineRepository:
             "lease": lease,
             "claimed_by": storable(claimed_by),
         }
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_CLAIM_MINT, values)).fetchone()
         return None if row is None else StartedToken(row["attempt"], listed_from_row(row))
 
     async def renew_token(self, run_id: UUID, mint: str, attempt: int, *, lease: timedelta) -> None:
         """Prolong a claim, counted from now. Raises StaleClaimError where it is lost."""
         values = {"run_id": run_id, "mint": mint, "attempt": attempt, "lease": lease}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             if await (await connection.execute(_RENEW_MINT, values)).fetchone() is None:
                 raise StaleClaimError(run_id, mint, attempt)
 
     async def has_open_tokens(self, run_id: UUID) -> bool:
         """Whether any token of the run has not come to its end."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_OPEN_TOKENS, (run_id,))).fetchone()
         return row is not None and row["has_any"]
 
@@ -259,7 +259,7 @@ class RunEngineRepository:
 
         False where the claim was lost, so that somebody else has it already or it has ended.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             values = {"run_id": run_id, "mint": mint, "attempt": attempt}
             return await (await connection.execute(_HAND_OVER, values)).fetchone() is not None
 
@@ -285,24 +285,24 @@ class RunEngineRepository:
 
     async def pending_tokens(self) -> list[tuple[UUID, str]]:
         """(run, mint) of the tokens that wait to be claimed, of the oldest run first, each run's in its order."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_PENDING_TOKENS)).fetchall()
         return [(row["run_id"], row["mint"]) for row in rows]
 
     async def runs_to_advance(self) -> list[UUID]:
         """The runs of whose steps one can be claimed, the oldest first."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(_RUNS_TO_ADVANCE, {"max_deaths": self._max_deaths})
             return [row["id"] for row in await cursor.fetchall()]
 
     async def ended_runs(self, run_ids: Collection[UUID]) -> set[UUID]:
         """Those of the given runs that no longer run, deleted ones too: work on them is to be stopped."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(_ENDED, {"run_ids": list(run_ids)})
             return {row["id"] for row in await cursor.fetchall()}
 
     async def _held(self, query: LiteralString, claim: StepClaim, **values: object) -> None:
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(
                 query, {"run_id": claim.run_id, "attempt": claim.attempt, **values}
             )

@@ -101,11 +101,11 @@ class RunListingRepository:
     async def store_sol_prices(self, run_id: UUID, prices: Mapping[datetime, Decimal]) -> None:
         """Note the prices of SOL in USD, by the hour they begin at, that a run valued stablecoins with."""
         values = {aware(hour).isoformat(): str(price) for hour, price in prices.items()}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(_ADD_SOL_PRICES, (Jsonb(values), run_id))
 
     async def get_refusals(self, run_id: UUID) -> list[TokenRefusal]:
         """What a run left out of the market's list, and why."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_REFUSALS, (run_id,))).fetchall()
         return [TokenRefusal(row["mint"], row["name"], row["reason"]) for row in rows]

@@ -84,7 +84,7 @@ class RunProgressRepository:
 
     async def get_progress(self, run_id: UUID) -> RunProgress:
         """Where a run stands, all of it at one moment. Raises RunNotFoundError."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_PROGRESS, (run_id,))).fetchone()
         if row is None:
             raise RunNotFoundError(run_id)
@@ -101,7 +101,7 @@ class RunProgressRepository:
         """
         transaction, number = _read_cursor(cursor)
         values = {"run_id": run_id, "transaction": transaction, "id": number, "limit": page_size(limit)}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_EVENTS, values)).fetchall()
         return [
             RunEvent(f"{row['transaction']}-{row['id']}", utc(row["at"]), row["kind"], row["details"])
@@ -110,13 +110,13 @@ class RunProgressRepository:
 
     async def holds_back(self, run_id: UUID) -> bool:
         """Whether there are events of a run that `events_since` does not give yet."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_HELD_BACK, (run_id,))).fetchone()
         return row is not None and bool(row["held_back"])
 
     async def serving_workers(self) -> int:
         """How many workers gave a sign of life lately: without one, runs wait."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_WORKERS, (WORKER_SILENCE,))).fetchone()
         return 0 if row is None else int(row["serving"])
 

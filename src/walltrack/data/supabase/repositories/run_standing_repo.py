@@ -33,13 +33,13 @@ class RunStandingRepository:
 
     async def known_then(self, run_id: UUID) -> dict[str, Standing]:
         """What the run itself stored of its wallets, by address; nothing that came later changes it."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_THEN, (run_id,))).fetchall()
         return {row["address"]: standing_of(row) for row in rows}
 
     async def count_found(self, run_id: UUID) -> tuple[int, int]:
         """How many wallets a run found, each once, and how many of them are not excluded today."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_COUNT, (run_id,))).fetchone()
         assert row is not None
         return row["found"], row["kept"]

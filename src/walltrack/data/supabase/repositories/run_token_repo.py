@@ -101,7 +101,7 @@ class RunTokenRepository:
 
     async def renew_token(self, run_id: UUID, mint: str, attempt: int, *, lease_expires_at: datetime) -> None:
         """Prolong a claim. Raises StaleClaimError where it is lost."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(
                 _RENEW,
                 {
@@ -189,13 +189,13 @@ class RunTokenRepository:
 
     async def get_run_token(self, run_id: UUID, mint: str) -> RunToken | None:
         """One token of a run; None where it has none of that mint."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_ONE_OF_RUN, (run_id, mint))).fetchone()
         return None if row is None else token_from_row(row)
 
     async def get_run_tokens(self, run_id: UUID) -> list[RunToken]:
         """The tokens of a run, in the order in which they were added."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(_TOKENS_OF_RUN, (run_id,))
             return [token_from_row(row) for row in await cursor.fetchall()]
 

@@ -66,7 +66,7 @@ class RushRepository:
 
         `demo` True counts launches on made-up markets only, False the others only, None all.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(_COUNTS, {"wallets": list(wallets), "demo": demo})
             rows = await cursor.fetchall()
         return {

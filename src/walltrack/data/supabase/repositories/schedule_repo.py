@@ -237,7 +237,7 @@ class ScheduleRepository:
 
     async def get_config(self) -> SchedulerConfig:
         """The configuration and where the schedule stands."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             return await _config(connection)
 
     @asynccontextmanager
@@ -253,7 +253,7 @@ class ScheduleRepository:
     async def get_ticks(self, *, limit: int = 50, cursor: str | None = None) -> TickPage:
         """A page of what became of due times, the newest first. Raises BadInputError as `get_runs` does."""
         after, _ = read_cursor(cursor, str)
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             found = await connection.execute(_TICKS, {"after": after, "limit": page_size(limit) + 1})
             rows = await found.fetchall()
         ticks = [_tick(row) for row in rows[:limit]]
@@ -262,7 +262,7 @@ class ScheduleRepository:
     async def get_changes(self, *, limit: int = 50, cursor: str | None = None) -> ConfigChangePage:
         """A page of the changes of the configuration, the newest first. Raises BadInputError as `get_runs` does."""
         after, after_id = read_cursor(cursor, row_id)
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             values = {"after": after, "after_id": after_id, "limit": page_size(limit) + 1}
             rows = await (await connection.execute(_CHANGES, values)).fetchall()
         changes = [

@@ -28,13 +28,13 @@ class SolPriceRepository:
 
     async def get_prices(self, hours: Collection[datetime]) -> dict[datetime, Decimal]:
         """USD for one SOL, by the hour it begins at, of those hours that are known."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_KNOWN, ([aware(hour) for hour in hours],))).fetchall()
         return {row["hour"].astimezone(UTC): row["usd"] for row in rows}
 
     async def add_prices(self, prices: Mapping[datetime, Decimal], source: str) -> None:
         """Keep prices; an hour that has one keeps it."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(
                 _ADD,
                 {

@@ -146,14 +146,14 @@ class TapeRepository:
 
     async def renew(self, claim: StreamClaim, *, lease: timedelta) -> None:
         """Prolong a claim. Raises StaleStreamError where it is lost."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             values = {"id": claim.stream_id, "attempt": claim.attempt, "lease": lease}
             if await (await connection.execute(_RENEW, values)).fetchone() is None:
                 raise StaleStreamError(claim.mint, claim.address, claim.attempt)
 
     async def release(self, claim: StreamClaim, *, error: str | None = None) -> None:
         """Give a stream back, with what went wrong. Nothing where the claim is lost."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             values = {"id": claim.stream_id, "attempt": claim.attempt, "error": storable(error)}
             await connection.execute(_RELEASE, values)
 
@@ -200,7 +200,7 @@ class TapeRepository:
 
     async def signatures(self, claim: StreamClaim, walk: int) -> list[ListedSignature]:
         """What a walk of the stream has listed, oldest first, each once."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_SIGNATURES, (claim.stream_id, walk))).fetchall()
         listed: dict[str, ListedSignature] = {}
         for row in rows:
@@ -213,7 +213,7 @@ class TapeRepository:
 
     async def streams(self, mint: str) -> list[StreamState]:
         """All streams of a mint, in the order in which they were begun."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             rows = await (await connection.execute(_STREAMS, (mint,))).fetchall()
         return [StreamState(row["address"], StreamKind(row["kind"]), _place(row)) for row in rows]
 
@@ -223,7 +223,7 @@ class TapeRepository:
 
         Raises DatabaseStorageError where a segment is not what was stored.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             values = {"mint": mint, "address": address}
             rows = await (await connection.execute(_SEGMENTS, values)).fetchall()
         return await asyncio.to_thread(lambda: [_stored(mint, row) for row in rows])
@@ -232,14 +232,14 @@ class TapeRepository:
         self, key_hash: bytes, method: str, *, checked_within: timedelta
     ) -> bool | None:
         """Whether a key's plan has a method, as found within that time. None: nobody looked."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(_METHOD, (key_hash, method, checked_within))
             row = await cursor.fetchone()
         return None if row is None else bool(row["available"])
 
     async def remember_method(self, key_hash: bytes, method: str, *, available: bool) -> None:
         """Note what a probe found, with the time. `key_hash` has 32 bytes."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(_REMEMBER_METHOD, (key_hash, method, available))
 
 

@@ -29,6 +29,14 @@ up a subquery for each wallet again."""
 _NOT_EXCLUDED: Final = sql.SQL(
     "(wallets.status IS NULL OR wallets.status <> 'excluded') AND kept_back.address IS NULL"
 )
+_FLAGS: Final = sql.SQL("wallets.flags @> %(with_flags)s::text[]")
+_HAS_FLAGS: Final = sql.SQL("""
+    array_append(wallets.flags, wallets.status::text) @> %(with_flags)s::text[] AND wallets.flags <> '{}'
+""")
+_STATUS_WITH_FLAGS: Final = sql.SQL(
+    "array_append(wallets.flags, wallets.status::text) && %(statuses)s::text[]"
+)
+_STATUS: Final = sql.SQL("wallets.status = ANY (%(statuses)s::text[])")
 _WATCHED: Final = sql.SQL("""EXISTS (
     SELECT FROM address_lists watched WHERE watched.list = 'watch' AND watched.address = wallets.address
 )""")
@@ -39,20 +47,51 @@ def matching(filters: WalletFilters, now: datetime | None) -> tuple[sql.Composab
 
     Raises BadInputError for a bound that cannot be, ValueError where `active_within_days` comes without `now`.
     """
-    conditions, values = [], {}
+    others, values = _others(filters, now, _FLAGS)
+    return sql.SQL(" AND ").join([_any_standing(filters), *others]), values
+
+
+def matching_along(filters: WalletFilters, now: datetime | None) -> sql.Composable:
+    """The condition of `matching`, for finding the first of many along the index of an order. IS TRUE keeps the server
+    from other indexes, by which it would find all of them, and sort.
+    """
+    others, _ = _others(filters, now, _FLAGS)
+    if not others:
+        return _any_standing(filters)
+    return sql.SQL("{} AND ({}) IS TRUE").format(_any_standing(filters), sql.SQL(" AND ").join(others))
+
+
+def matching_apart(
+    filters: WalletFilters, now: datetime | None
+) -> tuple[list[sql.Composable], dict[str, Any]]:
+    """As `matching`: conditions of which no two hold for one wallet, for finding all of a few wallets by an index.
+
+    Where a wallet stands is stored with it, but for those that the operator keeps back. One index has flags and status
+    together; by it, those with the flags that stand elsewhere are not looked at.
+    """
+    others, values = _others(filters, now, _HAS_FLAGS)
+    apart = list(_standing(filters.statuses))
+    if filters.with_flags and filters.statuses:
+        apart[0] = sql.SQL("{} AND {}").format(apart[0], _STATUS_WITH_FLAGS)
+    return [sql.SQL("({})").format(sql.SQL(" AND ").join([one, *others])) for one in apart], values
+
+
+def _others(
+    filters: WalletFilters, now: datetime | None, has_flags: sql.Composable
+) -> tuple[list[sql.Composable], dict[str, Any]]:
+    """The conditions beside those on where a wallet stands, and the values of all."""
+    conditions = [has_flags] if filters.with_flags else []
+    values: dict[str, Any] = {"statuses": [*filters.statuses], "with_flags": [*filters.with_flags]}
     for condition, given in _conditions(filters, now):
         conditions.append(condition)
         values.update(given)
-    return sql.SQL(" AND ").join(conditions), values
+    return conditions, values
 
 
 def _conditions(
     filters: WalletFilters, now: datetime | None
 ) -> Iterator[tuple[sql.Composable, dict[str, Any]]]:
-    yield _standing(filters.statuses), {"statuses": [status.value for status in filters.statuses]}
     yield from _profile_conditions(filters, now)
-    if filters.with_flags:
-        yield sql.SQL("wallets.flags @> %(with_flags)s::text[]"), {"with_flags": list(filters.with_flags)}
     if filters.without_flags:
         condition = sql.SQL("NOT wallets.flags && %(without_flags)s::text[]")
         yield condition, {"without_flags": list(filters.without_flags)}
@@ -93,10 +132,15 @@ def _within(name: str, value: N, most: int) -> N:
     return value
 
 
-def _standing(statuses: tuple[WalletStatus, ...]) -> sql.Composable:
+def _any_standing(filters: WalletFilters) -> sql.Composable:
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(_standing(filters.statuses)))
+
+
+def _standing(statuses: tuple[WalletStatus, ...]) -> Iterator[sql.Composable]:
     if not statuses:
-        return _NOT_EXCLUDED
-    known = "wallets.status = ANY (%(statuses)s::text[])"
-    if WalletStatus.EXCLUDED in statuses:
-        return sql.SQL(f"({known} OR kept_back.address IS NOT NULL)")
-    return sql.SQL(f"({known} AND kept_back.address IS NULL)")
+        yield _NOT_EXCLUDED
+    elif WalletStatus.EXCLUDED in statuses:
+        yield _STATUS
+        yield sql.SQL("({} IS NOT TRUE AND kept_back.address IS NOT NULL)").format(_STATUS)
+    else:
+        yield sql.SQL("({} AND kept_back.address IS NULL)").format(_STATUS)

@@ -102,14 +102,14 @@ class WalletHistoryRepository:
     async def renew(self, claim: HistoryClaim, *, lease: timedelta) -> None:
         """Prolong a claim. Raises StaleHistoryError where it is lost."""
         values = {"wallet": claim.wallet, "attempt": claim.attempt, "lease": lease}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             if await (await connection.execute(_RENEW, values)).fetchone() is None:
                 raise StaleHistoryError(claim.wallet, claim.attempt)
 
     async def release(self, claim: HistoryClaim, *, error: str | None = None) -> None:
         """Give a history back, with what went wrong. Nothing where the claim is lost."""
         values = {"wallet": claim.wallet, "attempt": claim.attempt, "error": storable(error)}
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             await connection.execute(_RELEASE, values)
 
     async def store_page(
@@ -132,7 +132,7 @@ class WalletHistoryRepository:
 
         Raises DatabaseStorageError where one is not what was stored.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             cursor = await connection.execute(_PAGES, (wallet, stretch.first, stretch.last))
             rows = await cursor.fetchall()
         return await asyncio.to_thread(_pages, wallet, rows)

@@ -21,7 +21,12 @@ from walltrack.data.supabase.repositories.rows import (
     utc,
     utc_or_none,
 )
-from walltrack.data.supabase.repositories.wallet_filters import KEPT_BACK, matching
+from walltrack.data.supabase.repositories.wallet_filters import (
+    KEPT_BACK,
+    matching,
+    matching_along,
+    matching_apart,
+)
 from walltrack.discovery.errors import BadInputError
 from walltrack.discovery.models import (
     WalletFilters,
@@ -74,17 +79,13 @@ _ONE: Final = sql.SQL("WITH wallet AS (SELECT * FROM wallets WHERE address = %(a
     record=_RECORD
 )
 
+_RANKED_STATUSES: Final = frozenset({WalletStatus.ACTIVE, WalletStatus.DORMANT})
 _RANKED: Final = sql.SQL("(wallets.status IN ('active', 'dormant') AND kept_back.address IS NULL)")
 _UNRANKED: Final = sql.SQL("({} IS NOT TRUE)").format(_RANKED)
 _WHOLE: Final = sql.SQL("TRUE")
 
-# Walking along the index of the order is the best plan for the many, and one by which a handful among millions takes
-# minutes. OFFSET 0 keeps the server from it: it then finds all that match, and sorts them.
-_FEW: Final = 10_000
+_FEW: Final = 2_000
 """So many matches are counted; of more it is told that there are at least so many."""
-
-_SORT: Final = sql.SQL("OFFSET 0")
-_WALK: Final = sql.SQL("")
 
 # Where only status and market choose, all is counted already; what the operator keeps back is moved among the counts.
 _COUNTED: Final = sql.SQL("""
@@ -101,36 +102,59 @@ _COUNTED: Final = sql.SQL("""
     WHERE {matching}
 """)
 
-_COUNT: Final = sql.SQL("""
-    SELECT count(*) AS total, count(*) FILTER (WHERE is_ranked) AS ranked FROM (
-        SELECT {ranked} AS is_ranked FROM wallets {kept_back} WHERE {matching} LIMIT %(few)s + 1
-    ) found
+# A few among millions: all of them are found, by whatever index leaves the fewest, counted, and sorted. Where there are
+# too many for that, the page is not read.
+_FOUND: Final = sql.SQL("""(
+    SELECT wallets.address, wallets.score, wallets.first_seen_at
+    FROM wallets {kept_back} WHERE {matching} AND {part}
+    LIMIT %(few)s + 1
+)""")
+_PAGE_OF_FEW: Final = sql.SQL("""
+    WITH found AS MATERIALIZED ({found}),
+    counted AS (SELECT count(*) AS total FROM found),
+    page AS (
+        SELECT address FROM found
+        WHERE (SELECT total FROM counted) <= %(few)s AND {after}
+        ORDER BY {order}
+        LIMIT %(limit)s
+    ),
+    wallet AS MATERIALIZED (SELECT wallets.* FROM page JOIN wallets USING (address))
+    SELECT * FROM counted LEFT JOIN ({record}) shown ON TRUE
+    ORDER BY {order}
 """)
-_PAGE: Final = """
-    WITH wallet AS MATERIALIZED (
-        SELECT * FROM (SELECT wallets.* FROM wallets {kept_back} WHERE {matching} AND {part} {plan}) wallets
+
+# Many: the index of the order is walked along, and soon comes by enough of them. By this a handful among millions would
+# take minutes.
+_PAGE_OF_MANY: Final = sql.SQL("""
+    WITH page AS (
+        SELECT address FROM (
+            SELECT wallets.address, wallets.score, wallets.first_seen_at
+            FROM wallets {kept_back} WHERE {matching} AND {part}
+        ) wallets
         WHERE {after}
         ORDER BY {order}
         LIMIT %(limit)s
-    ) {record}
+    ),
+    wallet AS MATERIALIZED (SELECT wallets.* FROM page JOIN wallets USING (address))
+    {record}
     ORDER BY {order}
-"""
+""")
 _FIRST_SEEN: Final = _Order(
     by=sql.SQL("first_seen_at DESC, address"),
     after=sql.SQL("""
-        %(after)s::timestamptz IS NULL
-        OR (first_seen_at <= %(after)s AND (first_seen_at < %(after)s OR address > %(after_address)s))
+        (%(after)s::timestamptz IS NULL
+        OR (first_seen_at <= %(after)s AND (first_seen_at < %(after)s OR address > %(after_address)s)))
     """),
 )
 _SCORE: Final = _Order(
     by=sql.SQL("score DESC, address"),
     after=sql.SQL("""
-        %(after)s::numeric IS NULL
-        OR (score <= %(after)s AND (score < %(after)s OR address > %(after_address)s))
+        (%(after)s::numeric IS NULL
+        OR (score <= %(after)s AND (score < %(after)s OR address > %(after_address)s)))
     """),
 )
 _ADDRESS: Final = _Order(
-    by=sql.SQL("address"), after=sql.SQL("%(after_address)s::text IS NULL OR address > %(after_address)s")
+    by=sql.SQL("address"), after=sql.SQL("(%(after_address)s::text IS NULL OR address > %(after_address)s)")
 )
 
 
@@ -142,7 +166,7 @@ class WalletRepository:
 
     async def get_wallet(self, address: str) -> WalletRecord | None:
         """A wallet over all runs, or None where no run ever found it."""
-        async with self._database.transaction() as connection:
+        async with self._database.autocommit() as connection:
             row = await (await connection.execute(_ONE, {"address": address})).fetchone()
         return None if row is None else _record(row)
 
@@ -163,10 +187,10 @@ class WalletRepository:
         """
         page_size(limit)
         by_score = filters.order is WalletOrder.SCORE
-        async with self._database.transaction() as connection:
-            listing = await _Listing.counted(connection, filters, now)
+        async with self._database.autocommit() as connection:
+            listing = await _Listing.of(connection, filters, now)
             page = listing.by_score if by_score else listing.by_first_sight
-            rows = await page(cursor, limit + 1)
+            rows, total = await page(cursor, limit + 1)
         wallets = [_record(row) for row in rows[:limit]]
         more = None
         if len(rows) > limit:
@@ -176,7 +200,8 @@ class WalletRepository:
                 if by_score
                 else cursor_after(last["first_seen_at"], last["address"])
             )
-        return WalletPage(wallets, listing.total, more, total_is_at_least=listing.is_at_least)
+        is_at_least = listing.total is None and total > _FEW
+        return WalletPage(wallets, _FEW if is_at_least else total, more, total_is_at_least=is_at_least)
 
     async def best_wallets(
         self, limit: int, filters: WalletFilters = ALL_SHOWN, *, now: datetime | None = None
@@ -188,55 +213,59 @@ class WalletRepository:
         """
         if not 1 <= limit <= LARGEST_EXPORT:
             raise BadInputError(f"limit: {limit} is out of bounds, 1 to {LARGEST_EXPORT}")
-        async with self._database.transaction() as connection:
-            listing = await _Listing.counted(connection, filters, now)
-            rows = await listing.ranked(None, None, limit)
+        async with self._database.autocommit() as connection:
+            listing = await _Listing.of(connection, filters, now)
+            rows, _ = await listing.ranked((None, None), limit)
         return [_record(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The wallets that match a condition, and how many there are."""
+    """The wallets that pass filters: all of them, and those that are ranked. How many is None where it is not kept."""
 
     connection: Connection
-    condition: sql.Composable
+    along: sql.Composable
+    apart: list[sql.Composable]
     values: Mapping[str, Any]
-    total: int
-    ranked_total: int
-    is_at_least: bool
+    total: int | None
+    ranked_total: int | None
 
     @classmethod
-    async def counted(cls, connection: Connection, filters: WalletFilters, now: datetime | None) -> Self:
-        """What passes the filters. Counted as far as `_FEW` where they ask for more than status and market."""
-        condition, values = matching(filters, now)
-        is_plain = replace(filters, statuses=(), demo=None, order=ALL_SHOWN.order) == ALL_SHOWN
-        query = (_COUNTED if is_plain else _COUNT).format(
-            ranked=_RANKED, kept_back=KEPT_BACK, matching=condition
-        )
-        row = await (await connection.execute(query, {**values, "few": _FEW})).fetchone()
-        assert row is not None
-        is_more = not is_plain and row["total"] > _FEW
-        total = _FEW if is_more else row["total"]
-        return cls(connection, condition, values, total, row["ranked"], is_more)
+    async def of(cls, connection: Connection, filters: WalletFilters, now: datetime | None) -> Self:
+        apart, values = matching_apart(filters, now)
+        if replace(filters, statuses=(), demo=None, order=ALL_SHOWN.order) == ALL_SHOWN:
+            query = _COUNTED.format(ranked=_RANKED, matching=matching(filters, now)[0])
+            row = await (await connection.execute(query, values)).fetchone()
+            assert row is not None
+            return cls(connection, matching_along(filters, now), apart, values, row["total"], row["ranked"])
+        has_ranked = not filters.statuses or not _RANKED_STATUSES.isdisjoint(filters.statuses)
+        return cls(connection, matching_along(filters, now), apart, values, None, None if has_ranked else 0)
 
-    async def by_first_sight(self, cursor: str | None, limit: int) -> list[Row]:
-        return await self._page(_FIRST_SEEN, _WHOLE, read_cursor(cursor, str), limit)
+    async def by_first_sight(self, cursor: str | None, limit: int) -> tuple[list[Row], int]:
+        """Rows from a cursor on, and how many pass in all: of more than `_FEW`, maybe no more than that."""
+        return await self._page(_FIRST_SEEN, _WHOLE, read_cursor(cursor, str), limit, self.total)
 
-    async def by_score(self, cursor: str | None, limit: int) -> list[Row]:
-        """The ranking, and when it is at its end the wallets that are not ranked."""
+    async def by_score(self, cursor: str | None, limit: int) -> tuple[list[Row], int]:
+        """As `by_first_sight`: the ranking, and when it is at its end the wallets that are not ranked."""
         after, after_address = (None, None) if cursor is None else read_score_cursor(cursor)
-        rows: list[Row] = []
-        if after is not None or after_address is None:
-            rows = await self.ranked(after, after_address, limit)
-            after_address = None
-        if len(rows) < limit:
-            rows += await self._page(_ADDRESS, _UNRANKED, (None, after_address), limit - len(rows))
-        return rows
+        in_ranking = after is not None or after_address is None
+        rows, ranked = await self.ranked(
+            (after, after_address if in_ranking else None), limit if in_ranking else 0
+        )
+        missing = limit - len(rows)
+        if not missing and (ranked > _FEW or self.total is not None):
+            return rows, ranked if self.total is None else self.total
+        others, unranked = await self._page(
+            _ADDRESS,
+            _UNRANKED,
+            (None, None if in_ranking else after_address),
+            missing,
+            None if self.total is None else self.total - ranked,
+        )
+        return rows + others, ranked + unranked
 
-    async def ranked(self, after: Decimal | None, after_address: str | None, limit: int) -> list[Row]:
-        if not self.ranked_total and not self.is_at_least:
-            return []
-        return await self._page(_SCORE, _RANKED, (after, after_address), limit)
+    async def ranked(self, after: tuple[Decimal | None, str | None], limit: int) -> tuple[list[Row], int]:
+        return await self._page(_SCORE, _RANKED, after, limit, self.ranked_total)
 
     async def _page(
         self,
@@ -244,22 +273,31 @@ class _Listing:
         part: sql.Composable,
         after: tuple[object, str | None],
         limit: int,
-    ) -> list[Row]:
-        query = sql.SQL(_PAGE).format(
-            kept_back=KEPT_BACK,
-            matching=self.condition,
-            part=part,
-            plan=_WALK if self.is_at_least or self.total > _FEW else _SORT,
-            order=order.by,
-            after=order.after,
-            record=_RECORD,
-        )
-        given = {**self.values, "after": after[0], "after_address": after[1], "limit": limit}
-        return [*await (await self.connection.execute(query, given)).fetchall()]
+        total: int | None,
+    ) -> tuple[list[Row], int]:
+        if total == 0:
+            return [], 0
+        parts: dict[str, sql.Composable] = {
+            "kept_back": KEPT_BACK,
+            "part": part,
+            "order": order.by,
+            "after": order.after,
+            "record": _RECORD,
+        }
+        given = {**self.values, "after": after[0], "after_address": after[1], "limit": limit, "few": _FEW}
+        if total is None or total <= _FEW:
+            found = [_FOUND.format(kept_back=KEPT_BACK, matching=one, part=part) for one in self.apart]
+            query = _PAGE_OF_FEW.format(found=sql.SQL(" UNION ALL ").join(found), **parts)
+            rows = await (await self.connection.execute(query, given)).fetchall()
+            total = int(rows[0]["total"])
+            if total <= _FEW:
+                return [row for row in rows if row["address"] is not None], total
+        query = _PAGE_OF_MANY.format(matching=self.along, **parts)
+        return [*await (await self.connection.execute(query, given)).fetchall()], total
 
 
 def _is_ranked(row: Row) -> bool:
-    return row["status"] in (WalletStatus.ACTIVE, WalletStatus.DORMANT) and not row["excluded"]
+    return row["status"] in _RANKED_STATUSES and not row["excluded"]
 
 
 def _record(row: Row) -> WalletRecord:
