@@ -133,7 +133,9 @@ def site(open_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 site.here("keys", "create", name, "--scope", scope).stdout.strip()
                 for name, scope in (("desk", "operate"), ("looker", "read"))
             ]
-            for attempt in stamina.retry_context(on=httpx.HTTPError, timeout=60, attempts=None, wait_max=0.5):
+            for attempt in stamina.retry_context(
+                on=httpx.HTTPError, timeout=300, attempts=None, wait_max=0.5
+            ):
                 with attempt:
                     httpx.get(f"{url}/health/ready").raise_for_status()
             yield Site(beside, *(Remote(url, key, elsewhere) for key in keys))
