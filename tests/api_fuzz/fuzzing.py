@@ -88,7 +88,7 @@ def fuzz(api: ApiServer, caller: str, *, examples: int, seed: int, phases: Seque
 
 
 def _schema(api: ApiServer, caller: str, *, examples: int, seed: int, phases: Sequence[str]) -> Any:
-    document = httpx.get(f"{api.url}/openapi.json").json()
+    document = httpx.get(f"{api.url}/openapi.json", timeout=60).json()
     schema = schemathesis.openapi.from_dict(document, config=SchemathesisConfig(seed=seed))
     project = schema.config
     headers = {} if caller == "nobody" else {"Authorization": f"Bearer {api.key(Scope(caller))}"}

@@ -165,5 +165,5 @@ def test_metrics_are_what_prometheus_reads(api: ApiServer) -> None:
         ("GET", "/metrics"),
         ("other", "/health"),
     } <= counted
-    documented = set(httpx.get(f"{api.url}/openapi.json").json()["paths"])
+    documented = set(httpx.get(f"{api.url}/openapi.json", timeout=60).json()["paths"])
     assert {route for _, route in counted} <= documented | {"none", "/docs", "/openapi.json"}
