@@ -38,7 +38,7 @@ format: $(READY)  ## Put the code in its format
 	$(BIN)/ruff check --fix .
 
 test: lint browser  ## Run lint and all tests
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-e2e: $(READY) browser  ## Click through the dashboard in a real browser
 	$(BIN)/pytest -n 0 tests/e2e/ui

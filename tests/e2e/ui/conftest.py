@@ -93,14 +93,14 @@ class Locked:
     operates: str
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def stage(open_folder: Path) -> Iterator[Stage]:
-    """The system, over all tests in a browser."""
+    """The system, over all tests of this process."""
     with staged(open_folder / "dashboard") as made:
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def locked(stage: Stage, open_folder: Path) -> Iterator[Locked]:
     """Another API over the same database, which asks for keys, with a dashboard before it; and two keys."""
     secret = "a secret of these tests, which is long enough"

@@ -99,7 +99,7 @@ def test_health_says_every_part_in_words(system: Stage, ended: UUID, open_page: 
 
 
 def test_an_api_that_goes_away_is_told_and_comes_back_by_itself(
-    system: Stage, open_page: Opens, watched: Watched
+    system: Stage, ended: UUID, open_page: Opens, watched: Watched
 ) -> None:
     page = open_page(system.url)
     banner = page.locator("[data-banner=api]")
