@@ -97,6 +97,8 @@ class Locked:
 def stage(open_folder: Path) -> Iterator[Stage]:
     """The system, over all tests of this process."""
     with staged(open_folder / "dashboard") as made:
+        # The dashboard waits for the price of SOL no longer than a reader would; once it was asked it is stored.
+        made.get("/api/discovery/sol-price")
         yield made
 
 
