@@ -9,6 +9,8 @@ from typing import Any, Final
 from walltrack.data.supabase.client import Connection
 from walltrack.data.supabase.repositories.run_figures import (
     DAY,
+    LENGTHS,
+    WEEK,
     Span,
     Sums,
     Unit,
@@ -25,9 +27,7 @@ MOST_WEEKS: Final = 104
 MOST_DAYS_IN_SERIES: Final = 400
 MOST_WEEKS_IN_SERIES: Final = 1_100
 
-WEEK: Final = timedelta(days=7)
 _NOTHING: Final = Sums()
-_LENGTHS: Final[Mapping[Unit, timedelta]] = {"day": DAY, "week": WEEK}
 
 # All that is shown is of one moment.
 _ONE_MOMENT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -46,7 +46,7 @@ async def fetch_stats(
         raise BadInputError(f"weeks: {weeks} is out of bounds, 1 to {MOST_WEEKS}")
     await connection.execute(_ONE_MOMENT)
     ends = await fetch_ends(connection)
-    periods = {unit: _period(unit, start, end, ends, now) for unit in _LENGTHS}
+    periods = {unit: _period(unit, start, end, ends, now) for unit in LENGTHS}
     by_day = _fits(periods["day"], DAY, MOST_DAYS_IN_SERIES)
     span = span_of_runs(ends, start, end)
     asked = [*_trend_spans(now, weeks)]
@@ -105,7 +105,7 @@ def _period(
             return None
         last = end
         if last is None:
-            last = _begin(unit, max(now, ends[1]) if ends else now) + _LENGTHS[unit]
+            last = _begin(unit, max(now, ends[1]) if ends else now) + LENGTHS[unit]
         span = Span(first.astimezone(now.tzinfo), last.astimezone(now.tzinfo))
     except OverflowError:
         return None
@@ -128,7 +128,7 @@ def _pieces(unit: Unit, period: Span | None) -> Iterator[tuple[datetime, Span]]:
         return
     begins = _begin(unit, period.starts)
     while begins < period.ends:
-        ends = begins + _LENGTHS[unit]
+        ends = begins + LENGTHS[unit]
         yield begins, Span(max(begins, period.starts), min(ends, period.ends))
         begins = ends
 

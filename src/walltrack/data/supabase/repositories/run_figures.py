@@ -19,7 +19,9 @@ Unit = Literal["day", "week"]
 
 DAY: Final = timedelta(days=1)
 
-_DAYS: Final[Mapping[Unit, int]] = {"day": 1, "week": 7}
+WEEK: Final = timedelta(days=7)
+LENGTHS: Final[Mapping[Unit, timedelta]] = {"day": DAY, "week": WEEK}
+
 _FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 _FIGURES_KEPT: Final = (
@@ -161,8 +163,9 @@ class Span:
         no whole week, its weeks end where they begin.
         """
         has_days = self.first_day <= self.end_day
-        first_week = week_of(self.first_day + 6 * DAY) if unit == "week" else self.end_day
-        first_week = min(first_week, self.end_day)
+        first_week = self.end_day
+        if unit == "week":
+            first_week = min(week_of(self.first_day + 6 * DAY), self.end_day)
         return {
             "starts": self.starts,
             "head_ends": self.first_day if has_days else self.ends,
@@ -262,12 +265,13 @@ async def fetch_sums(
 ) -> list[Mapping[datetime, Sums]]:
     """The figures of each span by the midnight (UTC) on which its days or weeks begin; those without runs left out."""
     spans = [span.values(unit) for span, unit in asked]
-    lengths = [_DAYS[unit] for _, unit in asked]
-    values = {name: [span[name] for span in spans] for name in _BOUNDS} | {"days": lengths}
+    lengths = [LENGTHS[unit] for _, unit in asked]
+    values = {name: [span[name] for span in spans] for name in _BOUNDS}
+    values["days"] = [length.days for length in lengths]
     found: list[dict[datetime, Sums]] = [{} for _ in asked]
     for row in await (await connection.execute(_FIGURES, values)).fetchall():
         place = row.pop("place") - 1
-        begins = _FIRST + row.pop("number") * lengths[place] * DAY
+        begins = _FIRST + row.pop("number") * lengths[place]
         found[place][begins] = Sums(**row)
     return [*found]
 

@@ -292,6 +292,8 @@ class _Listing:
             total = int(rows[0]["total"])
             if total <= _FEW:
                 return [row for row in rows if row["address"] is not None], total
+        if not limit:
+            return [], total
         query = _PAGE_OF_MANY.format(matching=self.along, **parts)
         return [*await (await self.connection.execute(query, given)).fetchall()], total
 
