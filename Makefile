@@ -38,6 +38,7 @@ format: $(READY)  ## Put the code in its format
 	$(BIN)/ruff check --fix .
 
 test: lint browser  ## Run lint and all tests
+	@$(BIN)/python -m compileall -q src tests  # or each process of the tests compiles it, where python writes none
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-e2e: $(READY) browser  ## Click through the dashboard in a real browser

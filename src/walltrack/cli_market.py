@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -14,10 +14,12 @@ from pydantic import SecretStr
 from walltrack.cli_tables import DEMO
 from walltrack.config.settings import Settings
 from walltrack.discovery.clock import Clock
-from walltrack.sandbox.market import generate
-from walltrack.sandbox.server import SANDBOX_KEY, Urls, serve
+from walltrack.sandbox.key import SANDBOX_KEY
 from walltrack.scheduler.tasks.discovery_task import SystemClock
 from walltrack.scheduler.trigger import MarketName
+
+if TYPE_CHECKING:
+    from walltrack.sandbox.server import Urls
 
 SANDBOX_NOW: Final = datetime(2026, 11, 1, tzinfo=UTC)
 """The moment up to which the sandbox's market is made, so that the same seed is the same market on every day."""
@@ -76,6 +78,10 @@ def market(settings: Settings, *, sandbox: bool, seed: int) -> Iterator[Market]:
     if not sandbox and has_keys(settings):
         yield Market(settings, SystemClock(), name.token_source, name.demo)  # a served one ends about now
         return
+    # What makes and serves a market takes long to import, which commands on the live one need not wait for.
+    from walltrack.sandbox.market import generate  # noqa: PLC0415
+    from walltrack.sandbox.server import serve  # noqa: PLC0415
+
     made = generate(seed, now=int(SANDBOX_NOW.timestamp()))
     # Who sets a higher rate has a plan that grants it.
     granted = settings.geckoterminal_requests_per_minute / GECKOTERMINAL_PER_MINUTE

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +14,10 @@ from walltrack.cli_market import sandbox_environment
 from walltrack.cli_options import Seed
 from walltrack.cli_tables import DEMO, Screen
 from walltrack.discovery.errors import BadInputError
-from walltrack.sandbox.market import generate
-from walltrack.sandbox.server import Renewal, SandboxServer, run
-from walltrack.sandbox.types import Market
+
+if TYPE_CHECKING:
+    from walltrack.sandbox.server import SandboxServer
+    from walltrack.sandbox.types import Market
 
 
 def sandbox_command(
@@ -45,6 +46,9 @@ def sandbox_command(
     Its data is demo data. It ends at the moment it is started, so that commands with the machine's clock find it
     fresh; after --renew-hours another market, with other tokens, takes its place.
     """
+    # What it is made of takes long to import, which other commands need not wait for.
+    from walltrack.sandbox.server import Renewal, run  # noqa: PLC0415
+
     if advertise is not None and not re.fullmatch(r"[A-Za-z0-9._:-]+", advertise):
         raise BadInputError(f"--advertise: {advertise[:60]!r} is no host name or address, such as sandbox")
     made = market_of(seed, datetime.now(UTC), size)
@@ -75,6 +79,8 @@ def market_of(seed: int, now: datetime, size: int | None) -> Market:
     """The market of a seed that ends at a moment. Another moment is another market, with other addresses: the same ones
     would have traded at other times then, which tapes that are stored of them contradict.
     """
+    from walltrack.sandbox.market import generate  # noqa: PLC0415 - as above
+
     second = int(now.timestamp())
     mixed = blake2b(f"{seed}/{second}".encode(), digest_size=4).digest()
     return generate(int.from_bytes(mixed, "big"), now=second, size=size)

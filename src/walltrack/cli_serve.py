@@ -9,9 +9,6 @@ from typing import Annotated
 
 import typer
 
-from walltrack.api.app import serve_api
-from walltrack.api.auth import check_authentication
-from walltrack.api.context import ApiContext
 from walltrack.cli_market import Market, market
 from walltrack.cli_options import Seed
 from walltrack.cli_running import bring_up_to_date, tell
@@ -43,6 +40,9 @@ def serve_command(
     chosen = _roles(roles)
     settings = load_settings()
     if Role.API in chosen:
+        # What the API is made of takes long to import, which other commands need not wait for.
+        from walltrack.api.auth import check_authentication  # noqa: PLC0415
+
         check_authentication(settings)
     with market(settings, sandbox=False, seed=seed) as place:
         asyncio.run(_serve(place, chosen, slots))
@@ -73,6 +73,9 @@ def _alive(settings: Settings, loop: asyncio.AbstractEventLoop) -> AbstractConte
 
 async def _api(serving: Serving, stop: asyncio.Event) -> None:
     """Answer requests over what the process has open."""
+    from walltrack.api.app import serve_api  # noqa: PLC0415 - as above
+    from walltrack.api.context import ApiContext  # noqa: PLC0415 - as above
+
     settings, clock = serving.settings, SystemClock()
     context = ApiContext(
         settings=settings,

@@ -1,6 +1,6 @@
 """The command line in processes of its own that need not load their modules first: those take over a second.
 
-Each command is forked from a process that has loaded `walltrack.cli` and done nothing else. The installed program
+Each command is forked from a process that has loaded `walltrack.cli` and the sandbox, and done nothing else. The installed program
 itself is what documented commands of more than one word of the shell, and tests that stop a command, start.
 """
 
@@ -18,7 +18,7 @@ from typing import Final
 _SECONDS: Final = 120.0
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["walltrack.cli"])
+_forks.set_forkserver_preload(["walltrack.cli", "walltrack.sandbox.market", "walltrack.sandbox.server"])
 
 
 def command(

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypedDict
 
+from walltrack.sandbox.key import SANDBOX_KEY
 from walltrack.sandbox.server.faults import Faults
 from walltrack.sandbox.server.renewal import Renewal
 
 PAGE_ROWS: Final = 1000
-
-SANDBOX_KEY: Final = "sandbox"
-"""The key that works when none are named."""
 
 
 @dataclass(frozen=True, slots=True)
