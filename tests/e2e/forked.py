@@ -1,7 +1,8 @@
 """The command line in processes of its own that need not load their modules first: those take over a second.
 
-Each command is forked from a process that has loaded `walltrack.cli` and the sandbox, and done nothing else. The installed program
-itself is what documented commands of more than one word of the shell, and tests that stop a command, start.
+Each command is forked from a process that has loaded `walltrack.cli` and the sandbox, and done nothing else. The
+installed program itself is what documented commands of more than one word of the shell, and tests that stop a command,
+start.
 """
 
 from __future__ import annotations
