@@ -17,7 +17,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from typer.core import TyperGroup
 
 from walltrack.cli_server import require_here
-from walltrack.config.settings import Settings, load_settings
+from walltrack.config.settings import LogLevel, Settings, load_settings
 from walltrack.data.supabase.client import Database
 from walltrack.data.supabase.migrate import (
     migrate_async,
@@ -60,6 +60,7 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
     """
     settings = load_settings()
     require_here(settings)
+    log_from(settings.log_level)
 
     async def connected() -> T:
         async with Database(settings) as database:
@@ -99,13 +100,22 @@ def print_json(value: object) -> None:
 
 
 def log_to(stream: TextIO) -> None:
-    """Log to a stream. A traceback has no values of variables, which structlog's own would show: keys, for example."""
+    """Log to a stream. A traceback has no values of variables, which structlog's own would show: keys, for example.
+
+    The level is `INFO` until `log_from` says another one.
+    """
     renderer = ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain_traceback)
     structlog.configure(
         processors=[*structlog.get_config()["processors"][:-1], renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(stream),
     )
+    log_from(LogLevel.INFO)
+
+
+def log_from(level: LogLevel) -> None:
+    """Log what is of a level or above it."""
+    number = logging.getLevelNamesMapping()[level]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
 
 
 def tell(line: str) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from walltrack.cli_market import Market, market
 from walltrack.cli_options import Seed
-from walltrack.cli_running import bring_up_to_date, tell
+from walltrack.cli_running import bring_up_to_date, log_from, tell
 from walltrack.config.settings import Settings, load_settings
 from walltrack.discovery.errors import BadInputError
 from walltrack.healthcheck import sign_of_life
@@ -39,6 +39,7 @@ def serve_command(
     """
     chosen = _roles(roles)
     settings = load_settings()
+    log_from(settings.log_level)
     if Role.API in chosen:
         # What the API is made of takes long to import, which other commands need not wait for.
         from walltrack.api.auth import check_authentication  # noqa: PLC0415

@@ -17,7 +17,8 @@ from tests.integration.api import CONFIG, RUN, RUNS, SECRET_KEY, ApiServer, api_
 from tests.integration.api_runs import a_found_run
 from tests.integration.databases import Server, settings_for
 from walltrack.cli_market import sandbox_settings
-from walltrack.cli_running import log_to
+from walltrack.cli_running import log_from, log_to
+from walltrack.config.settings import LogLevel
 from walltrack.contract import Scope
 from walltrack.sandbox.market import generate
 from walltrack.sandbox.server import Faults, SandboxServer, serve
@@ -59,7 +60,7 @@ def logged() -> Iterator[io.StringIO]:
     text = io.StringIO()
     before = structlog.get_config()
     log_to(text)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))
+    log_from(LogLevel.DEBUG)
     handler, root, level = logging.StreamHandler(text), logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)

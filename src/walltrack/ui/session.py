@@ -28,6 +28,8 @@ TRIES_A_MINUTE: Final = 10
 LONGEST_KEY: Final = 200
 PRICE_SECONDS: Final = 300
 PRICE_PATIENCE_SECONDS: Final = 2.0
+NO_PRICE_SECONDS: Final = 10
+"""How long none is asked for after none was told: each page would wait for it otherwise."""
 
 
 class LogInRefusedError(Exception):
@@ -56,15 +58,15 @@ class Session:
         return self.me.scope is Scope.OPERATE
 
     async def sol_usd(self) -> Decimal | None:
-        """USD for one SOL; None while no market tells. Asked once in a few minutes."""
-        now = time.monotonic()
-        if self._sol_usd is None or now - self._sol_usd[0] > PRICE_SECONDS:
+        """USD for one SOL; None while no market tells. Asked again only some time later."""
+        if self._sol_usd is None or time.monotonic() > self._sol_usd[0]:
             try:
                 async with asyncio.timeout(PRICE_PATIENCE_SECONDS):
                     price = (await self.client.sol_price()).usd
             except (WallTrackError, TimeoutError):
                 price = None  # a page without USD is better than none
-            self._sol_usd = (now, price)
+            holds = NO_PRICE_SECONDS if price is None else PRICE_SECONDS
+            self._sol_usd = (time.monotonic() + holds, price)
         return self._sol_usd[1]
 
 
