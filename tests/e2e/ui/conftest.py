@@ -43,6 +43,7 @@ FLAGS: Final = (
 expect.set_options(timeout=90_000)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist notes the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without a browser these tests cannot be. They share one system, so one process has them all."""
     here = Path(__file__).parent
