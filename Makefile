@@ -39,7 +39,7 @@ format: $(READY)  ## Put the code in its format
 
 test: lint browser  ## Run lint and all tests
 	@$(BIN)/python -m compileall -q src tests  # or each process of the tests compiles it, where python writes none
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 test-e2e: $(READY) browser  ## Click through the dashboard in a real browser
 	$(BIN)/pytest -n 0 tests/e2e/ui

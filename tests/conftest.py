@@ -5,16 +5,31 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
+
+_DASHBOARD: Final = "tests/e2e/ui"
+_LONGEST_FIRST: Final = (_DASHBOARD, "tests/e2e", "tests/integration")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist notes the groups
+class _ByStage(LoadFileScheduling):  # type: ignore[misc]
+    """Keeps tests that share what they set up in one process: those of a file, and all of the dashboard."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return _DASHBOARD if file.startswith(_DASHBOARD) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByStage:
+    """Who does which tests, where there are several processes."""
+    return _ByStage(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file share what they set up, so they stay in one process where there are several."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    """What takes longest comes first, so that no process is left with it at the end."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(first) for first in _LONGEST_FIRST])
 
 
 @pytest.fixture(scope="session")

@@ -43,15 +43,13 @@ FLAGS: Final = (
 expect.set_options(timeout=90_000)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist notes the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a browser these tests cannot be. They share one system, so one process has them all."""
+    """Without a browser these tests cannot be."""
+    if CHROMIUM is not None:
+        return
     here = Path(__file__).parent
     for item in items:
-        if here not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.xdist_group("dashboard"))
-        if CHROMIUM is None:
+        if here in item.path.parents:
             item.add_marker(
                 pytest.mark.skip(
                     reason="no chromium here, and it may not be installed: apt-get install chromium"
