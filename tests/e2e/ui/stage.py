@@ -181,6 +181,13 @@ def staged(folder: Path, **settings: str) -> Iterator[Stage]:
 
 
 @contextmanager
+def staged_empty(folder: Path) -> Iterator[Stage]:
+    """A stage on which no run was ever made, and none will be: nobody works there."""
+    with _stage(folder, folder / "data", ("serve", "--roles", "api"), {}) as stage:
+        yield stage
+
+
+@contextmanager
 def second(first: Stage, folder: Path, **settings: str) -> Iterator[Stage]:
     """Another API and dashboard over the database of the first one, which does the runs."""
     with _stage(folder, first.data_dir, ("serve", "--roles", "api"), settings) as stage:

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.ui.conftest import PHONE, WIDE, Opens, Watched
 from tests.e2e.ui.parts import card, choose, figure, press
-from tests.e2e.ui.stage import Stage
+from tests.e2e.ui.stage import Stage, staged_empty
 
 AXE = "axe-core@4.14.1"
 
@@ -115,6 +115,19 @@ def test_an_api_that_goes_away_is_told_and_comes_back_by_itself(
     expect(newcomer.locator("[data-page=health]")).to_be_visible(timeout=60_000)
     press(page, "Run now")
     expect(figure(page, "forecast-credits")).to_have_text(re.compile(r"^[\d,]+$"))
+
+
+def test_who_has_made_no_run_yet_is_told_how_to(open_folder: Path, open_page: Opens) -> None:
+    with staged_empty(open_folder / "empty") as system:
+        page = open_page(system.url, size=PHONE)
+        expect(card(page, "run")).to_contain_text("No runs yet: press Run now.")
+        expect(card(page, "history")).to_contain_text("No runs in this date range.")
+        expect(card(page, "statistics")).to_contain_text("Press Run now, or choose a longer range.")
+        page.goto(f"{system.url}/wallets")
+        expect(card(page, "wallets")).to_contain_text("A run finds some: Discovery, Run now.")
+        page.goto(f"{system.url}/health")
+        expect(card(page, "parts").locator("[data-part=workers]")).to_contain_text("none")
+        page.goto("about:blank")
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])

@@ -44,10 +44,13 @@ LARGEST_EXPORT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An order of wallets, and the condition for what comes after `after` and `after_address` in it."""
+    """An order of wallets, and the condition for what comes after `after` and `after_address` in it. `within` holds for
+    all that are put in this order, and tells the server that an index has them.
+    """
 
     by: sql.SQL
     after: sql.SQL
+    within: sql.SQL
 
 
 # A position that several runs found is one position: of each token the finding that was stored last counts. One index
@@ -129,7 +132,7 @@ _PAGE_OF_MANY: Final = sql.SQL("""
     WITH page AS (
         SELECT address FROM (
             SELECT wallets.address, wallets.score, wallets.first_seen_at
-            FROM wallets {kept_back} WHERE {matching} AND {part}
+            FROM wallets {kept_back} WHERE {matching} AND {part} AND {within}
         ) wallets
         WHERE {after}
         ORDER BY {order}
@@ -145,6 +148,7 @@ _FIRST_SEEN: Final = _Order(
         (%(after)s::timestamptz IS NULL
         OR (first_seen_at <= %(after)s AND (first_seen_at < %(after)s OR address > %(after_address)s)))
     """),
+    within=_WHOLE,
 )
 _SCORE: Final = _Order(
     by=sql.SQL("score DESC, address"),
@@ -152,9 +156,12 @@ _SCORE: Final = _Order(
         (%(after)s::numeric IS NULL
         OR (score <= %(after)s AND (score < %(after)s OR address > %(after_address)s)))
     """),
+    within=sql.SQL("wallets.score IS NOT NULL"),
 )
 _ADDRESS: Final = _Order(
-    by=sql.SQL("address"), after=sql.SQL("(%(after_address)s::text IS NULL OR address > %(after_address)s)")
+    by=sql.SQL("address"),
+    after=sql.SQL("(%(after_address)s::text IS NULL OR address > %(after_address)s)"),
+    within=_WHOLE,
 )
 
 
@@ -282,6 +289,7 @@ class _Listing:
             "part": part,
             "order": order.by,
             "after": order.after,
+            "within": order.within,
             "record": _RECORD,
         }
         given = {**self.values, "after": after[0], "after_address": after[1], "limit": limit, "few": _FEW}
