@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
