@@ -52,13 +52,15 @@ def matching(filters: WalletFilters, now: datetime | None) -> tuple[sql.Composab
 
 
 def matching_along(filters: WalletFilters, now: datetime | None) -> sql.Composable:
-    """The condition of `matching`, for finding the first of many along the index of an order. IS TRUE keeps the server
-    from other indexes, by which it would find all of them, and sort.
+    """The condition of `matching`, for finding the first of many along the index of an order. Within CASE the server
+    takes half of the wallets to match; where it took few to match, it would find them all in another way, and sort.
     """
     others, _ = _others(filters, now, _FLAGS)
     if not others:
         return _any_standing(filters)
-    return sql.SQL("{} AND ({}) IS TRUE").format(_any_standing(filters), sql.SQL(" AND ").join(others))
+    return sql.SQL("{} AND CASE WHEN {} THEN TRUE ELSE FALSE END").format(
+        _any_standing(filters), sql.SQL(" AND ").join(others)
+    )
 
 
 def matching_apart(
