@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, Security
 
 from walltrack.api.asked import Cursor, PageSize
 from walltrack.api.auth import authorized
 from walltrack.api.context import Context
-from walltrack.api.document import refusals
+from walltrack.api.document import Answers, refusals
 from walltrack.api.problems import ProblemError
 from walltrack.api.wallets_asked import Address, AskedWallets
 from walltrack.contract import Scope, WalletView
@@ -16,6 +18,8 @@ from walltrack.data.supabase.repositories.finding_pages import FindingPages
 from walltrack.data.supabase.repositories.profile_repo import ProfileRepository
 from walltrack.data.supabase.repositories.wallet_repo import WalletRepository
 from walltrack.discovery.models import FindingPage, WalletPage
+
+_NO_WALLET: Final[Answers] = refusals(_404="No run found such a wallet.")
 
 router = APIRouter(
     prefix="/api/wallets", tags=["wallets"], dependencies=[Security(authorized, scopes=[Scope.READ])]
@@ -32,7 +36,7 @@ async def list_wallets(
     )
 
 
-@router.get("/{address}", responses=refusals(_404="No run found such a wallet."))
+@router.get("/{address}", responses=_NO_WALLET)
 async def one_wallet(context: Context, address: Address) -> WalletView:
     """All that is known of a wallet: figures over all runs, profiles, scores with their parts, flags with evidence."""
     wallet = await WalletRepository(context.database).get_wallet(address)
@@ -45,7 +49,7 @@ async def one_wallet(context: Context, address: Address) -> WalletView:
     )
 
 
-@router.get("/{address}/findings")
+@router.get("/{address}/findings", responses=_NO_WALLET)
 async def findings_of_wallet(
     context: Context, address: Address, page_size: PageSize = 50, cursor: Cursor = None
 ) -> FindingPage:
