@@ -21,6 +21,7 @@ from walltrack.discovery.models import (
     RemovedTokens,
     RunStatus,
     RunToken,
+    StoredParams,
     TokenRefusal,
     TriggerType,
     WalletRecord,
@@ -185,7 +186,7 @@ class ConfigView(BaseModel):
     schedule_cron: str | None
     schedule_timezone: str
     jitter_seconds: int
-    params: DiscoveryRunParams
+    params: StoredParams
     note: str | None
     next_run_at: datetime | None
     last_run_at: datetime | None

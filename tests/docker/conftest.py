@@ -47,6 +47,7 @@ def stack(checkout: Path) -> Iterator[Stack]:
         # Without --no-cache, which would install everything twice: a layer is of the files that it was made from.
         stack.compose("build", "walltrack-app", "walltrack-dashboard")
         stack.compose("run", "--rm", "walltrack-app", "python", "-m", "walltrack.data.supabase.migrate")
+        stack.migrated = stack.rows_of_old()
         stack.compose("up", "-d")
         stack.wait_ready()
         made = stack.compose(

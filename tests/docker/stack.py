@@ -10,10 +10,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -25,6 +25,19 @@ NEXT_TAG = f"{TAG}-next"
 
 PATIENCE_SECONDS = 240
 """How long something is waited for that must come: generous, since it decides nothing but a hang."""
+
+_ROWS_OF_OLD: Final = {
+    "discovery_runs": (
+        "id, started_at, completed_at, trigger_type, min_price_change_pct, duration_seconds, errors",
+        "started_at < '2025-06-01'",
+    ),
+    "discovery_run_wallets": (
+        "id, run_id, wallet_address, source_token, initial_score, created_at",
+        "created_at < '2025-06-01'",
+    ),
+    "discovery_config": ("id, schedule_hours, min_profit_pct", "true"),
+}
+"""By table: columns that the version before had, and the condition for its rows."""
 
 T = TypeVar("T")
 
@@ -85,6 +98,8 @@ class Stack:
     api_port: int
     dashboard_port: int
     key: str = ""
+    migrated: dict[str, str] = field(default_factory=dict)
+    """`rows_of_old` after the migration, before anybody served."""
 
     @property
     def base(self) -> str:
@@ -109,6 +124,13 @@ class Stack:
             "exec", "-T", "db", "psql", "-U", "walltrack", "-d", "walltrack", "-qAt", "-v", "ON_ERROR_STOP=1",
             "-c", statement,
         ).strip()  # fmt: skip
+
+    def rows_of_old(self) -> dict[str, str]:
+        """What is left of the rows of the version before, by table, as psql prints them."""
+        return {
+            table: self.sql(f"SELECT {columns} FROM {table} WHERE {old} ORDER BY id")
+            for table, (columns, old) in _ROWS_OF_OLD.items()
+        }
 
     def containers(self, service: str) -> list[str]:
         return self.compose("ps", "-q", service).split()

@@ -7,11 +7,11 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.docker.stack import Stack
 from tests.e2e.ui.conftest import CHROMIUM, FLAGS
-from tests.e2e.ui.parts import card, press
+from tests.e2e.ui.parts import card, number, press, save
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
-def test_the_discovery_page_shows_schedule_figures_and_history_to_whoever_has_a_key(stack: Stack) -> None:
+def test_whoever_has_a_key_sees_the_discovery_page_and_sets_a_parameter_on_it(stack: Stack) -> None:
     stack.wait_ready()
     stack.wait_healthy("walltrack-dashboard")
     with sync_playwright() as playwright:
@@ -22,8 +22,13 @@ def test_the_discovery_page_shows_schedule_figures_and_history_to_whoever_has_a_
         press(page, "Log in")
         for name in ("scheduler", "parameters", "statistics", "history"):
             expect(card(page, name)).to_be_visible()
+        press(card(page, "statistics"), "All")
         oldest = card(page, "history").locator("tbody tr").last
         expect(oldest).to_contain_text("2 Jan 2025")  # of the version before
         press(page, "Run now")
         expect(page.locator(".q-dialog")).to_contain_text("Tokens of a run")
+        press(page, "Not now")
+        number(page, "Tokens of a run").fill("9")
+        save(page)
+        assert stack.get("/api/discovery/config")["params"]["max_tokens"] == 9
         browser.close()

@@ -99,6 +99,24 @@ def test_runs_are_read(api: ApiServer) -> None:
     using(api, use)
 
 
+def test_what_was_stored_beyond_todays_bounds_is_read_as_it_is(api: ApiServer) -> None:
+    with api.client() as http:
+        run_id = api.start_run(http)
+    api.rows("UPDATE discovery_runs SET max_tokens = 500, min_profit_pct = 900.5")
+    api.rows("UPDATE discovery_config SET early_window_minutes = 4 WHERE id = 1")
+
+    async def use(client: WallTrackClient) -> None:
+        (listed,) = (await client.runs()).runs
+        assert (listed.id, listed.params.max_tokens, listed.params.min_profit_pct) == (run_id, 500, 900.5)
+        assert (await client.run(run_id)).run.params == listed.params
+        assert (await client.config()).params.early_window_minutes == 4
+
+    try:
+        using(api, use)
+    finally:
+        api.rows("UPDATE discovery_config SET early_window_minutes = 30 WHERE id = 1")
+
+
 def test_runs_are_started_cancelled_resumed_and_repeated(api: ApiServer) -> None:
     async def use(client: WallTrackClient) -> None:
         started = await client.start_run({"max_tokens": 3}, mints=MINTS[:1], idempotency_key="one")

@@ -7,10 +7,18 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from walltrack.discovery.wallet_models import AddressList, FlagEvidence, Standing, WalletStatus
 
@@ -47,6 +55,17 @@ class TokenStatus(StrEnum):
 
 Count = Annotated[int, Field(strict=True)]
 
+_BEYOND: Final = ("greater_than_equal", "less_than_equal")
+"""The validator's names for a value beyond a bound."""
+
+
+def _without_bounds(schema: dict[str, Any]) -> None:
+    """Answers have stored parameters, which need not be within today's bounds."""
+    for shown in schema["properties"].values():
+        for one in (shown, *shown.get("anyOf", ())):
+            one.pop("minimum", None)
+            one.pop("maximum", None)
+
 
 class DiscoveryRunParams(BaseModel):
     """Parameters of a run, each with its bounds (inclusive). NaN and infinity are refused.
@@ -55,7 +74,9 @@ class DiscoveryRunParams(BaseModel):
     the tokens where a market lists them; tokens that are named, by tape files for one, are taken as they are.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_without_bounds
+    )
 
     min_price_change_pct: float = Field(100.0, ge=0, le=1000, description="least rise of the price, percent")
     min_volume_usd: float = Field(50_000.0, ge=0, description="least 24-hour volume, USD")
@@ -72,6 +93,19 @@ class DiscoveryRunParams(BaseModel):
         None, ge=0, le=1_000_000_000_000, description="most provider credits of a run"
     )
 
+
+def _stored(given: object, validated: ValidatorFunctionWrapHandler) -> DiscoveryRunParams:
+    try:
+        params: DiscoveryRunParams = validated(given)
+    except ValidationError as error:
+        if not isinstance(given, Mapping) or any(one["type"] not in _BEYOND for one in error.errors()):
+            raise
+        params = DiscoveryRunParams.model_construct(**given)
+    return params
+
+
+StoredParams = Annotated[DiscoveryRunParams, WrapValidator(_stored)]
+"""Parameters as they were stored. History stays readable when bounds change: here they may be beyond today's."""
 
 CHOOSING: Final = (
     "min_price_change_pct",
@@ -135,7 +169,7 @@ class DiscoveryRun(BaseModel):
     again_of: UUID | None = None
     from_stored: bool = False
 
-    params: DiscoveryRunParams = Field(default_factory=DiscoveryRunParams)
+    params: StoredParams = Field(default_factory=DiscoveryRunParams)
 
     tokens_analyzed: int = 0
     new_wallets: int = 0
@@ -485,6 +519,6 @@ class RunOutcome:
 class ParametersOutcome:
     """The newest outcome of each run with these parameters, of the newest run first. Made-up markets stand apart."""
 
-    params: DiscoveryRunParams
+    params: StoredParams
     demo: bool
     outcomes: tuple[RunOutcome, ...]
