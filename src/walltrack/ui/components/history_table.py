@@ -10,8 +10,8 @@ from walltrack.client import DiscoveryRun, RunStatus, TriggerType, WallTrackErro
 from walltrack.ui.components import formatting
 from walltrack.ui.components.date_range import DateRange
 from walltrack.ui.components.pager import Pager
-from walltrack.ui.components.parts import TONES, button, card, explain, tag, write
-from walltrack.ui.components.tables import Column, Row, table
+from walltrack.ui.components.parts import TONES, button, card, tag, write
+from walltrack.ui.components.tables import AskedTable, Column, Row
 from walltrack.ui.pulse import Beat
 from walltrack.ui.view import View, on_row_click
 
@@ -43,16 +43,10 @@ class HistoryTable:
         with card("History", name="history") as (body, tools):
             with tools:
                 self._show_filters()
-            self._problem = tag("div", "", classes="wt-tone-bad", role="alert")
-            self._table = table(
-                _COLUMNS,
-                [],
-                label="Runs",
-                nothing="No runs in this date range.",
-            )
+            self._table = AskedTable(_COLUMNS, label="Runs", nothing="No runs in this date range.")
             self._pager = Pager(PAGE_SIZE, self.load)
             self._note = tag("p", "", classes="wt-hint")
-        on_row_click(self._table, "/runs/")
+        on_row_click(self._table.table, "/runs/")
         chosen.on_change(self._first_page)
         view.pulse.watch(body, self._see)
 
@@ -68,13 +62,12 @@ class HistoryTable:
                 page_size=PAGE_SIZE,
             )
         except WallTrackError as error:
-            write(self._problem, explain(error))
+            self._table.refuse(error)
             return
         if self._table.is_deleted:
             return
-        write(self._problem, "")
         is_reachable = (self._pager.page + 1) * PAGE_SIZE <= DEEPEST_ROW
-        self._table.rows = [_row(run) for run in found.runs]
+        self._table.show([_row(run) for run in found.runs])
         self._pager.show(len(found.runs), f"{found.total:,}", has_more=found.has_more and is_reachable)
         is_cut = found.total > DEEPEST_ROW
         write(

@@ -20,8 +20,8 @@ from walltrack.client import (
 from walltrack.ui.components import formatting
 from walltrack.ui.components.finding_row import finding_row, show_finding
 from walltrack.ui.components.pager import CursorPager
-from walltrack.ui.components.parts import card, explain, tag, write
-from walltrack.ui.components.tables import Column, table
+from walltrack.ui.components.parts import card, tag, write
+from walltrack.ui.components.tables import AskedTable, Column
 from walltrack.ui.view import View
 
 PAGE_SIZE: Final = 25
@@ -71,13 +71,12 @@ class RunWallets:
                     download=f"walltrack-run-{run.id}.csv",
                 )
             self._show_filters()
-            self._problem = tag("div", "", classes="wt-tone-bad", role="alert")
-            self._table = table(
-                _COLUMNS, [], label="Wallets of the run", nothing="No wallets by these filters."
+            self._table = AskedTable(
+                _COLUMNS, label="Wallets of the run", nothing="No wallets by these filters."
             )
             self._pager = CursorPager(PAGE_SIZE, self.load)
-        self._table.classes("wt-table--open")
-        self._table.on(
+        self._table.table.classes("wt-table--open")
+        self._table.table.on(
             "rowClick",
             self._open,
             js_handler="(event, row) => { if (!event.target.closest('a, button')) emit(row.id); }",
@@ -135,15 +134,14 @@ class RunWallets:
                 cursor=self._pager.cursor,
             )
         except WallTrackError as error:
-            write(self._problem, explain(error))
+            self._table.refuse(error)
             return
         sol_usd = await self._view.session.sol_usd()
         if self._table.is_deleted:
             return
-        write(self._problem, "")
         write(self._count, formatting.plural(found.total, "finding"))
         self._found = {str(one.finding.id): one for one in found.findings}
-        self._table.rows = [finding_row(one, sol_usd) for one in found.findings]
+        self._table.show([finding_row(one, sol_usd) for one in found.findings])
         self._pager.show(len(found.findings), found.total, found.next_cursor)
 
     async def _again(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from nicegui import ui
+
+from walltrack.client import WallTrackError
+from walltrack.ui.components.parts import explain, tag, write
 
 Row = dict[str, Any]
 
@@ -102,3 +105,30 @@ def table(
     if page_size == 0 or len(rows) <= page_size:
         made.props["hide-pagination"] = True
     return made
+
+
+class AskedTable:
+    """A table whose rows are asked of the API. It says that there is nothing only where the API said so."""
+
+    def __init__(self, columns: Sequence[Column], *, label: str, nothing: str) -> None:
+        self._problem = tag("div", "", classes="wt-tone-bad", role="alert")
+        self._nothing = nothing
+        self.table = table(columns, [], label=label, nothing="Loading…")
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its page was left meanwhile."""
+        return self.table.is_deleted
+
+    def show(self, rows: Iterable[Row]) -> None:
+        """These are the rows."""
+        write(self._problem, "")
+        self.table.props["no-data-label"] = self._nothing
+        self.table.rows = list(rows)
+
+    def refuse(self, error: WallTrackError) -> None:
+        """The rows could not be had. Those of before stay."""
+        if self.is_deleted:
+            return
+        write(self._problem, explain(error))
+        self.table.props["no-data-label"] = "Not read."

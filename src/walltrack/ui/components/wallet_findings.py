@@ -8,8 +8,8 @@ from walltrack.client import WallTrackError
 from walltrack.ui.components import formatting
 from walltrack.ui.components.finding_row import finding_row
 from walltrack.ui.components.pager import CursorPager
-from walltrack.ui.components.parts import card, explain, tag, write
-from walltrack.ui.components.tables import Column, table
+from walltrack.ui.components.parts import card, tag, write
+from walltrack.ui.components.tables import AskedTable, Column
 from walltrack.ui.view import View
 
 PAGE_SIZE: Final = 20
@@ -39,8 +39,7 @@ class WalletFindings:
         with card("Where it was found", name="findings") as (_, tools):
             with tools:
                 self._count = tag("span", "", classes="wt-soft")
-            self._problem = tag("div", "", classes="wt-tone-bad", role="alert")
-            self._table = table(_COLUMNS, [], label="Where it was found", nothing="No findings are kept.")
+            self._table = AskedTable(_COLUMNS, label="Where it was found", nothing="No findings are kept.")
             self._pager = CursorPager(PAGE_SIZE, self.load)
 
     async def load(self) -> None:
@@ -50,14 +49,13 @@ class WalletFindings:
                 self._address, page_size=PAGE_SIZE, cursor=self._pager.cursor
             )
         except WallTrackError as error:
-            write(self._problem, explain(error))
+            self._table.refuse(error)
             return
         sol_usd = await self._view.session.sol_usd()
         if self._table.is_deleted:
             return
-        write(self._problem, "")
         write(self._count, formatting.plural(found.total, "finding"))
-        self._table.rows = [
+        self._table.show(
             finding_row(one, sol_usd)
             | {
                 "run": formatting.short(str(one.finding.run_id)),
@@ -66,5 +64,5 @@ class WalletFindings:
                 ),
             }
             for one in found.findings
-        ]
+        )
         self._pager.show(len(found.findings), found.total, found.next_cursor)

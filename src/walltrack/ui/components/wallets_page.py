@@ -10,8 +10,8 @@ from nicegui import ui
 from walltrack.client import Flag, WalletFilters, WalletOrder, WalletRecord, WalletStatus, WallTrackError
 from walltrack.ui.components import formatting
 from walltrack.ui.components.pager import CursorPager
-from walltrack.ui.components.parts import TONES, button, card, explain, tag, write
-from walltrack.ui.components.tables import Column, Row, table
+from walltrack.ui.components.parts import TONES, button, card, tag, write
+from walltrack.ui.components.tables import AskedTable, Column, Row
 from walltrack.ui.pulse import Beat
 from walltrack.ui.view import View, on_row_click
 
@@ -54,15 +54,13 @@ class _WalletList:
             with tools:
                 self._count = tag("span", "", classes="wt-soft", data_figure="wallet-count")
             self._show_filters()
-            self._problem = tag("div", "", classes="wt-tone-bad", role="alert")
-            self._table = table(
+            self._table = AskedTable(
                 _COLUMNS,
-                [],
                 label="Wallets",
                 nothing="No wallets by these filters. A run finds some: Discovery, Run now.",
             )
             self._pager = CursorPager(PAGE_SIZE, self.load)
-        on_row_click(self._table, "/wallets/")
+        on_row_click(self._table.table, "/wallets/")
         view.pulse.watch(body, self._see)
 
     def _show_filters(self) -> None:
@@ -112,15 +110,14 @@ class _WalletList:
                 self._filters(), page_size=PAGE_SIZE, cursor=self._pager.cursor
             )
         except WallTrackError as error:
-            write(self._problem, explain(error))
+            self._table.refuse(error)
             return
         sol_usd = await self._view.session.sol_usd()
         if self._table.is_deleted:
             return
-        write(self._problem, "")
         more = " or more" if found.total_is_at_least else ""
         write(self._count, formatting.plural(found.total, "wallet") + more)
-        self._table.rows = [_row(wallet, sol_usd) for wallet in found.wallets]
+        self._table.show([_row(wallet, sol_usd) for wallet in found.wallets])
         self._pager.show(
             len(found.wallets), found.total, found.next_cursor, is_at_least=found.total_is_at_least
         )
