@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.docker.stack import Stack
 from tests.e2e.ui.conftest import CHROMIUM, FLAGS
-from tests.e2e.ui.parts import card, number, press, save
+from tests.e2e.ui.parts import card, figure, number, press, save
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
@@ -26,7 +28,7 @@ def test_whoever_has_a_key_sees_the_discovery_page_and_sets_a_parameter_on_it(st
         oldest = card(page, "history").locator("tbody tr").last
         expect(oldest).to_contain_text("2 Jan 2025")  # of the version before
         press(page, "Run now")
-        expect(page.locator(".q-dialog")).to_contain_text("Tokens of a run")
+        expect(figure(page, "forecast-credits")).to_have_text(re.compile(r"^[\d,]+$"))
         press(page, "Not now")
         number(page, "Tokens of a run").fill("9")
         save(page)
