@@ -18,7 +18,8 @@ export default {
   },
   methods: {
     update_chart() {
-      this.chart?.setOption(this.options, { notMerge: true });
+      // After what else has changed is shown: drawing takes long.
+      setTimeout(() => { if (!this.left) this.chart?.setOption(this.options, { notMerge: true }); }, 0);
     },
   },
   props: { options: Object },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -56,8 +57,7 @@ class DateRange:
         await self._tell()
 
     async def _tell(self) -> None:
-        for listener in self._listeners:
-            await listener()
+        await asyncio.gather(*(listener() for listener in self._listeners))
 
 
 def show_date_range(view: View, chosen: DateRange) -> None:

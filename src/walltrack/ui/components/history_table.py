@@ -52,6 +52,7 @@ class HistoryTable:
 
     async def load(self) -> None:
         """Ask for the page that is wanted."""
+        asked = self._table.ask()
         try:
             found = await self._view.client.runs(
                 start_date=self._range.start,
@@ -62,9 +63,9 @@ class HistoryTable:
                 page_size=PAGE_SIZE,
             )
         except WallTrackError as error:
-            self._table.refuse(error)
+            self._table.refuse(asked, error)
             return
-        if self._table.is_deleted:
+        if not self._table.awaits(asked):
             return
         is_reachable = (self._pager.page + 1) * PAGE_SIZE <= DEEPEST_ROW
         self._table.show([_row(run) for run in found.runs])

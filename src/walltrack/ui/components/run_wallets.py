@@ -123,6 +123,7 @@ class RunWallets:
 
     async def load(self) -> None:
         """Ask for the page that is wanted."""
+        asked = self._table.ask()
         order, ascending = self._order.value.rsplit(" ", 1)
         try:
             found = await self._view.client.run_wallets(
@@ -134,10 +135,10 @@ class RunWallets:
                 cursor=self._pager.cursor,
             )
         except WallTrackError as error:
-            self._table.refuse(error)
+            self._table.refuse(asked, error)
             return
         sol_usd = await self._view.session.sol_usd()
-        if self._table.is_deleted:
+        if not self._table.awaits(asked):
             return
         write(self._count, formatting.plural(found.total, "finding"))
         self._found = {str(one.finding.id): one for one in found.findings}

@@ -27,6 +27,7 @@ class Statistics:
     def __init__(self, view: View, chosen: DateRange) -> None:
         self._view = view
         self._range = chosen
+        self._asked = 0
         with card("Statistics", name="statistics") as (body, tools):
             with tools:
                 show_date_range(view, chosen)
@@ -37,20 +38,28 @@ class Statistics:
 
     async def load(self) -> None:
         """Ask for the figures of the date range."""
+        self._asked += 1
+        asked = self._asked
         try:
             stats = await self._view.client.stats(self._range.start, self._range.end)
         except WallTrackError as error:
+            if not self._awaits(asked):
+                return
             self._figures.clear()
             self._charts.clear()
             with self._charts:
                 empty("The statistics cannot be read.", explain(error))
             return
-        if self._figures.is_deleted:
+        if not self._awaits(asked):
             return
         self._figures.clear()
         with self._figures:
             _show_figures(stats)
         self._draw(stats)
+
+    def _awaits(self, asked: int) -> bool:
+        """Whether the answer to this question is still wanted."""
+        return asked == self._asked and not self._figures.is_deleted
 
     def _draw(self, stats: DiscoveryStats) -> None:
         charts = _charts(stats)
@@ -163,7 +172,7 @@ def _options(
 ) -> dict[str, Any]:
     axis = {"axisLabel": {"color": _TEXT}, "axisLine": {"lineStyle": {"color": _LINE}}}
     return {
-        "animationDuration": 200,
+        "animation": False,  # four charts at once keep a small machine busy otherwise
         "aria": {"enabled": True},
         "grid": {
             "left": 8,

@@ -113,12 +113,17 @@ class AskedTable:
     def __init__(self, columns: Sequence[Column], *, label: str, nothing: str) -> None:
         self._problem = tag("div", "", classes="wt-tone-bad", role="alert")
         self._nothing = nothing
+        self._asked = 0
         self.table = table(columns, [], label=label, nothing="Loading…")
 
-    @property
-    def is_deleted(self) -> bool:
-        """Whether its page was left meanwhile."""
-        return self.table.is_deleted
+    def ask(self) -> int:
+        """The number of a question that is now put to the API: only the last one's answer is shown."""
+        self._asked += 1
+        return self._asked
+
+    def awaits(self, asked: int) -> bool:
+        """Whether the answer to this question is still wanted: no other was put, and the page was not left."""
+        return asked == self._asked and not self.table.is_deleted
 
     def show(self, rows: Iterable[Row]) -> None:
         """These are the rows."""
@@ -126,9 +131,9 @@ class AskedTable:
         self.table.props["no-data-label"] = self._nothing
         self.table.rows = list(rows)
 
-    def refuse(self, error: WallTrackError) -> None:
+    def refuse(self, asked: int, error: WallTrackError) -> None:
         """The rows could not be had. Those of before stay."""
-        if self.is_deleted:
+        if not self.awaits(asked):
             return
         write(self._problem, explain(error))
         self.table.props["no-data-label"] = "Not read."

@@ -44,15 +44,16 @@ class WalletFindings:
 
     async def load(self) -> None:
         """Ask for the page that is wanted."""
+        asked = self._table.ask()
         try:
             found = await self._view.client.wallet_findings(
                 self._address, page_size=PAGE_SIZE, cursor=self._pager.cursor
             )
         except WallTrackError as error:
-            self._table.refuse(error)
+            self._table.refuse(asked, error)
             return
         sol_usd = await self._view.session.sol_usd()
-        if self._table.is_deleted:
+        if not self._table.awaits(asked):
             return
         write(self._count, formatting.plural(found.total, "finding"))
         self._table.show(
