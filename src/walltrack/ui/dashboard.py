@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -64,8 +65,12 @@ def create_app(options: DashboardOptions) -> FastAPI:
 
 def serve_dashboard(options: DashboardOptions) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises AddressTakenError."""
+    app = create_app(options)
+    # What is there now stays: collections, which keep everybody waiting, need not look through it.
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
-        create_app(options),
+        app,
         host=options.host,
         port=options.port,
         log_level="warning",
