@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from nicegui import ui
 from nicegui.element import Element
 
-from walltrack.client import ApiProblemError, RunStatus, TokenStatus, WalletStatus, WallTrackError
+from walltrack.client import ApiProblemError, Flag, RunStatus, TokenStatus, WalletStatus, WallTrackError
 from walltrack.ui.components import formatting
 
 TONES: Final[Mapping[str, str]] = {
@@ -168,3 +168,11 @@ def tell(text: str, tone: Literal["positive", "negative", "warning"] = "positive
         timeout=3000 if tone == "positive" else 6000,
         close_button="Close",
     )
+
+
+def without_flags(on_change: Callable[[], Awaitable[None]]) -> ui.select:
+    """A filter: the flags of which what is listed has none."""
+    names = {one.value: one.value.replace("_", " ") for one in Flag}
+    made = ui.select(names, multiple=True, value=[], on_change=on_change)
+    made.props('outlined dense options-dense use-chips label="Without flags"')
+    return made.classes("wt-filter wt-filter--flags")

@@ -11,7 +11,6 @@ from nicegui.events import GenericEventArguments
 from walltrack.client import (
     DiscoveryRun,
     FindingOrder,
-    Flag,
     StandingFinding,
     WalletFilters,
     WalletStatus,
@@ -20,7 +19,7 @@ from walltrack.client import (
 from walltrack.ui.components import formatting
 from walltrack.ui.components.finding_row import finding_row, show_finding
 from walltrack.ui.components.pager import CursorPager
-from walltrack.ui.components.parts import card, tag, write
+from walltrack.ui.components.parts import card, tag, without_flags, write
 from walltrack.ui.components.tables import AskedTable, Column
 from walltrack.ui.view import View
 
@@ -90,14 +89,7 @@ class RunWallets:
             self._score = ui.number(placeholder="Least score", step=0.05, on_change=self._again)
             self._score.props("outlined dense clearable debounce=250 hide-bottom-space").classes("wt-filter")
             self._score.props["aria-label"] = "Least score"
-            self._without = ui.select(
-                {one.value: one.value.replace("_", " ") for one in Flag},
-                multiple=True,
-                value=[],
-                on_change=self._again,
-            )
-            self._without.props('outlined dense options-dense use-chips label="Without flags"')
-            self._without.classes("wt-filter")
+            self._without = without_flags(self._again)
 
     def _select(self, options: dict[str, str], value: str, label: str) -> ui.select:
         made = ui.select(options, value=value, on_change=self._again)

@@ -176,7 +176,7 @@ def _options(
         "aria": {"enabled": True},
         "grid": {
             "left": 8,
-            "right": 8,
+            "right": 20,
             "top": 24 if len(series) > 1 else 10,
             "bottom": 4,
             "containLabel": True,

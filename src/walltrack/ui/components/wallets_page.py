@@ -7,10 +7,10 @@ from typing import Final
 
 from nicegui import ui
 
-from walltrack.client import Flag, WalletFilters, WalletOrder, WalletRecord, WalletStatus, WallTrackError
+from walltrack.client import WalletFilters, WalletOrder, WalletRecord, WalletStatus, WallTrackError
 from walltrack.ui.components import formatting
 from walltrack.ui.components.pager import CursorPager
-from walltrack.ui.components.parts import TONES, button, card, tag, write
+from walltrack.ui.components.parts import TONES, button, card, tag, without_flags, write
 from walltrack.ui.components.tables import AskedTable, Column, Row
 from walltrack.ui.pulse import Beat
 from walltrack.ui.view import View, on_row_click
@@ -79,14 +79,7 @@ class _WalletList:
             self._score = ui.number(placeholder="Least score", min=0, max=1, step=0.05, on_change=self._again)
             self._score.props("outlined dense clearable debounce=250 hide-bottom-space").classes("wt-filter")
             self._score.props["aria-label"] = "Least score"
-            self._without = ui.select(
-                {one.value: one.value.replace("_", " ") for one in Flag},
-                multiple=True,
-                value=[],
-                on_change=self._again,
-            )
-            self._without.props('outlined dense options-dense use-chips label="Without flags"')
-            self._without.classes("wt-filter")
+            self._without = without_flags(self._again)
             self._watched = ui.switch("Watched", value=False, on_change=self._again).props("dense")
             button("Clear", self._clear, kind="quiet")
 
