@@ -64,7 +64,7 @@ class Statistics:
     def _draw(self, stats: DiscoveryStats) -> None:
         charts = _charts(stats)
         existing = [one for one in self._charts.descendants() if isinstance(one, Chart)]
-        if len(existing) == len(charts):
+        if charts and len(existing) == len(charts):
             for chart, (_, options) in zip(existing, charts, strict=True):
                 chart.draw(options)
             return
