@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import structlog
 from xdist.scheduler import LoadFileScheduling
 
 _DASHBOARD: Final = "tests/e2e/ui"
@@ -38,3 +39,9 @@ def open_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="walltrack-test-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_at_first() -> None:
+    """Commands that are done within the tests' process set what is logged: no test has that from another."""
+    structlog.reset_defaults()
