@@ -160,9 +160,12 @@ def test_a_run_is_repeated_on_its_stored_tapes_and_compared(
     expect(card(page, "result")).to_be_visible()
     expect(figure(card(page, "result"), "credits")).to_have_text("0")
     expect(card(page, "run-parameters")).to_contain_text("on stored tapes")
+    repeated = page.url.rsplit("/", 1)[1]
     press(page, "Compare…")
     page.locator(".q-dialog").get_by_role("button", name="Compare", exact=True).click()
     expect(page.locator("[data-page=diff]")).to_be_visible()
+    expect(figure(page, "same")).to_have_text(re.compile(r"^\d"))
+    page.goto(f"{system.url}/runs/{ended}/diff/{repeated}")
     findings = system.get(f"/api/discovery/runs/{ended}/wallets")["total"]
     expect(figure(page, "same")).to_have_text(f"{findings:,}")
     for name in ("gained", "lost", "changed"):
