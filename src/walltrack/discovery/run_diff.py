@@ -31,6 +31,8 @@ FIGURES: Final = tuple(
 
 SCORE: Final = "initial_score"
 
+ANOTHER_TIME: Final = "the wallet's history, and the launches that it was in, were looked at another time"
+
 _MEASURING: Final = ("early_window_minutes", "min_profit_pct", "include_launch_slot")
 _OF_SCORES: Final = ("profile_immediately", "max_credits")
 
@@ -200,7 +202,7 @@ class _Two:
         if any(figure.name != SCORE for figure in figures):
             why = self._of_data(mint) + self._of_code()
         if any(figure.name == SCORE for figure in figures):
-            why += (*self._of_parameters(_OF_SCORES), "the wallet's own history was looked at another time")
+            why += (*self._of_parameters(_OF_SCORES), ANOTHER_TIME)
         return tuple(dict.fromkeys(why)) or (NOT_TOLD,)
 
     def causes(self) -> tuple[str, ...]:

@@ -61,6 +61,22 @@ class Beat:
         )
 
 
+async def look(client: WallTrackClient, me: Me) -> Beat:
+    """What the API tells now. Raises WallTrackError where it does not answer."""
+    config = await client.config()
+    newest = await client.runs(page_size=1)
+    running = await client.runs(status=[RunStatus.RUNNING], page_size=MOST_RUNNING)
+    views = [await client.run(run.id) for run in reversed(running.runs)]
+    return Beat(
+        me,
+        is_up=True,
+        config=config,
+        newest=newest.runs[0] if newest.runs else None,
+        # A run may have ended since it was listed: who follows it learns that from its not being here.
+        running=tuple(view for view in views if view.run.status is RunStatus.RUNNING),
+    )
+
+
 Watcher = Callable[[Beat, Beat], Awaitable[None] | None]
 """Called with what is known now and what was before."""
 
@@ -127,10 +143,7 @@ class Pulse:
     async def _ask(self) -> Beat:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                config = await self._client.config()
-                newest = await self._client.runs(page_size=1)
-                running = await self._client.runs(status=[RunStatus.RUNNING], page_size=MOST_RUNNING)
-                views = [await self._client.run(run.id) for run in running.runs]
+                return await look(self._client, self.beat.me)
         except TimeoutError:
             return replace(self.beat, is_up=False, says=f"no answer within {PATIENCE_SECONDS:.0f} seconds")
         except ApiProblemError as error:
@@ -141,9 +154,6 @@ class Pulse:
             return replace(self.beat, is_up=False, says=str(error))
         except WallTrackError as error:
             return replace(self.beat, is_up=False, says=str(error))
-        return Beat(
-            self.beat.me, True, None, config, newest.runs[0] if newest.runs else None, tuple(reversed(views))
-        )
 
     def _tell(self, beat: Beat) -> None:
         before, self.beat = self.beat, beat
