@@ -122,6 +122,7 @@ def _open(page: Page, stage: Stage, path: str, part: str) -> None:
     if part not in ("parts",):
         expect(card(page, part).locator("tbody tr").nth(1)).to_be_visible(timeout=300_000)
     if path == "/":
+        page.locator("[data-card=statistics] .wt-chart").last.scroll_into_view_if_needed()
         expect(page.locator("[data-card=statistics] canvas").last).to_be_visible(timeout=300_000)
 
 

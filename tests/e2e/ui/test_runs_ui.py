@@ -104,6 +104,7 @@ def test_a_date_range_changes_table_cards_and_charts_alike(
     for row in history_rows(page).all():
         expect(row).to_contain_text(f"Mar {YEAR}")
     charts = statistics.locator(".nicegui-echart")
+    charts.nth(1).scroll_into_view_if_needed()
     expect(charts.nth(1).locator("canvas")).to_be_visible()
     drawn = "element => JSON.stringify(getElement(+element.id.slice(1)).chart.getOption().series.map(one => one.data))"
     assert charts.nth(1).evaluate(drawn) == "[[2,0],[0,1],[0,0]]"

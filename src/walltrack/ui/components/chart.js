@@ -3,17 +3,22 @@ import { echarts } from "nicegui-echart";
 // The framework's own chart breaks where a page is left before its chart was drawn.
 export default {
   template: "<div></div>",
-  async mounted() {
-    await new Promise((resolve) => setTimeout(resolve, 0)); // until it has its size
-    if (this.left) return;
-    this.chart = echarts.init(this.$el);
-    this.observer = new ResizeObserver(() => this.chart.resize());
-    this.observer.observe(this.$el);
-    this.update_chart();
+  mounted() {
+    // Drawing takes long: it waits until somebody can see it.
+    this.seen = new IntersectionObserver((entries) => {
+      if (!entries.some((one) => one.isIntersecting)) return;
+      this.seen.disconnect();
+      this.chart = echarts.init(this.$el);
+      this.size = new ResizeObserver(() => this.chart.resize());
+      this.size.observe(this.$el);
+      this.update_chart();
+    });
+    this.seen.observe(this.$el);
   },
   beforeUnmount() {
     this.left = true;
-    this.observer?.disconnect();
+    this.seen.disconnect();
+    this.size?.disconnect();
     this.chart?.dispose();
   },
   methods: {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from walltrack.client import WallTrackError
+from walltrack.ui.ahead import arrived, ask
 from walltrack.ui.components.config_draft import ConfigDraft
 from walltrack.ui.components.date_range import DateRange
 from walltrack.ui.components.history_table import HistoryTable
@@ -20,12 +19,16 @@ from walltrack.ui.view import View
 
 async def discovery_page(view: View) -> None:
     """The whole tab."""
+    chosen = DateRange()
+    figures, runs = ask(Statistics.first_figures(view, chosen)), ask(HistoryTable.first_page(view, chosen))
+    pumping, config = ask(view.client.pumps()), ask(view.client.config())
+    await arrived(figures, runs, config)  # the API may have to ask the markets first what pumps
     try:
-        stored = await view.client.config()
+        stored = await config
     except WallTrackError as error:
         empty("The configuration cannot be read.", explain(error))
         return
-    draft, chosen = ConfigDraft(view, stored), DateRange()
+    draft = ConfigDraft(view, stored)
     with tag("div", classes="wt-page"):
         tag("h1", "Discovery", classes="wt-unseen")
         with tag("div", classes="wt-columns"):
@@ -39,4 +42,6 @@ async def discovery_page(view: View) -> None:
         pumps = PumpsTable(view)
         show_save_bar(view, draft)
     draft.look_ahead()
-    await asyncio.gather(statistics.load(), history.load(), pumps.load())
+    await statistics.show(figures)
+    await history.show(runs)
+    await pumps.show(pumping)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
 from nicegui import ui
 
 from walltrack.client import DetailedHealth, Part, PartState, WallTrackError
+from walltrack.ui.ahead import arrived, ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.parts import card, chip, empty, explain, link, status_chip, tag, time_of
 from walltrack.ui.components.tables import Column, table
@@ -26,14 +28,16 @@ _PROVIDERS: Final = (
 
 async def health_page(view: View) -> None:
     """The whole tab; it looks again every few seconds."""
+    first = ask(view.client.health())
+    await arrived(first)
     tag("h1", "Health", classes="wt-unseen")
     place = tag("div", classes="wt-page", data_page="health")
     shown: DetailedHealth | None = None
 
-    async def load() -> None:
+    async def show(asked: Awaitable[DetailedHealth]) -> None:
         nonlocal shown
         try:
-            health = await view.client.health()
+            health = await asked
         except WallTrackError as error:
             if shown is None and not place.is_deleted:
                 place.clear()
@@ -47,8 +51,8 @@ async def health_page(view: View) -> None:
         with place:
             _show(health)
 
-    await load()
-    ui.timer(REFRESH_SECONDS, load, immediate=False)
+    await show(first)
+    ui.timer(REFRESH_SECONDS, lambda: show(view.client.health()), immediate=False)
 
 
 def _show(health: DetailedHealth) -> None:

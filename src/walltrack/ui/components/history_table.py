@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Final
 
 from nicegui import ui
 
-from walltrack.client import DiscoveryRun, RunStatus, TriggerType, WallTrackError
+from walltrack.client import DiscoveryRun, RunsPage, RunStatus, TriggerType, WallTrackError
 from walltrack.ui.components import formatting
 from walltrack.ui.components.date_range import DateRange
 from walltrack.ui.components.pager import Pager
@@ -34,6 +35,11 @@ _COLUMNS: Final = (
 class HistoryTable:
     """The card of past runs."""
 
+    @staticmethod
+    def first_page(view: View, chosen: DateRange) -> Coroutine[Any, Any, RunsPage]:
+        """What it shows at first, of the API."""
+        return view.client.runs(start_date=chosen.start, end_date=chosen.end, page=1, page_size=PAGE_SIZE)
+
     def __init__(self, view: View, chosen: DateRange) -> None:
         self._view = view
         self._range = chosen
@@ -52,9 +58,8 @@ class HistoryTable:
 
     async def load(self) -> None:
         """Ask for the page that is wanted."""
-        asked = self._table.ask()
-        try:
-            found = await self._view.client.runs(
+        await self.show(
+            self._view.client.runs(
                 start_date=self._range.start,
                 end_date=self._range.end,
                 status=[] if self._status is None else [self._status],
@@ -62,6 +67,13 @@ class HistoryTable:
                 page=self._pager.page,
                 page_size=PAGE_SIZE,
             )
+        )
+
+    async def show(self, page: Awaitable[RunsPage]) -> None:
+        """Show a page once it is there, unless another one was asked for meanwhile."""
+        asked = self._table.ask()
+        try:
+            found = await page
         except WallTrackError as error:
             self._table.refuse(asked, error)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Final
 
 from nicegui import ui
@@ -52,11 +53,14 @@ class PumpsTable:
 
     async def load(self) -> None:
         """Ask what pumps now."""
-        if self._loading.locked():
-            return
+        if not self._loading.locked():
+            await self.show(self._view.client.pumps())
+
+    async def show(self, pumps: Awaitable[PumpsView]) -> None:
+        """Show what pumps, once it is there."""
         async with self._loading:
             try:
-                seen = await self._view.client.pumps()
+                seen = await pumps
             except WallTrackError as error:
                 if not self._problem.is_deleted:
                     write(self._problem, explain(error))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from walltrack.client import ApiProblemError, WallTrackError
+from walltrack.client import ApiProblemError, RunOutcome, WallTrackError
 from walltrack.ui.components import formatting
 from walltrack.ui.components.parts import card, empty, explain, tag, time_of
-from walltrack.ui.view import View
 
 _FIGURES: Final = (
     ("wallets", "Wallets", "count"),
@@ -24,11 +23,11 @@ _FIGURES: Final = (
 )
 
 
-async def show_run_outcome(view: View, run_id: UUID) -> None:
+async def show_run_outcome(run_id: UUID, asked: Awaitable[RunOutcome]) -> None:
     """The card, or what to do where no outcome was worked out yet."""
     with card("How they did afterwards", name="outcome"):
         try:
-            outcome = await view.client.run_outcome(run_id)
+            outcome = await asked
         except ApiProblemError as error:
             if error.status == 404:
                 empty(

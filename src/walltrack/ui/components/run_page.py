@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from uuid import UUID
 
 from nicegui import ui
 from nicegui.element import Element
 
-from walltrack.client import ApiProblemError, RunFunnel, RunStatus, RunView, TokenStatus, WallTrackError
+from walltrack.client import (
+    ApiProblemError,
+    FindingPage,
+    RunFunnel,
+    RunOutcome,
+    RunStatus,
+    RunView,
+    TokenStatus,
+    WallTrackError,
+)
+from walltrack.ui.ahead import arrived, ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.params_form import parameter_name, shown_value
 from walltrack.ui.components.parts import (
@@ -37,15 +48,19 @@ async def run_page(view: View, run_id: str) -> None:
     """The whole view of a run."""
     try:
         asked = UUID(run_id)
-        seen = await view.client.run(asked)
     except ValueError:
         empty("There is no such run.", "Runs are listed under Discovery, History.")
         return
+    run, wallets = ask(view.client.run(asked)), ask(RunWallets.first_page(view, asked))
+    outcome = ask(view.client.run_outcome(asked))
+    await arrived(run, wallets, outcome)
+    try:
+        seen = await run
     except WallTrackError as error:
         is_gone = isinstance(error, ApiProblemError) and error.status == 404
         empty("There is no such run." if is_gone else "The run cannot be read.", explain(error))
         return
-    await _RunPage(view, seen).load()
+    await _RunPage(view, seen).show(wallets, outcome)
 
 
 class _RunPage:
@@ -61,12 +76,24 @@ class _RunPage:
         view.pulse.watch(self._place, self._see)
 
     async def load(self) -> None:
-        """Ask for what it found."""
+        """Ask for what it found, and how that went on."""
         await self._wallets.load()
-        run = self._seen.run
-        if run.status is not RunStatus.RUNNING and not self._outcome.is_deleted:
-            with self._outcome:
-                await show_run_outcome(self._view, run.id)
+        if self._has_outcome:
+            await self._show_outcome(self._view.client.run_outcome(self._seen.run.id))
+
+    async def show(self, wallets: Awaitable[FindingPage], outcome: Awaitable[RunOutcome]) -> None:
+        """Show what it found, and how that went on, once they are there."""
+        await self._wallets.show(wallets)
+        if self._has_outcome:
+            await self._show_outcome(outcome)
+
+    @property
+    def _has_outcome(self) -> bool:
+        return self._seen.run.status is not RunStatus.RUNNING and not self._outcome.is_deleted
+
+    async def _show_outcome(self, outcome: Awaitable[RunOutcome]) -> None:
+        with self._outcome:
+            await show_run_outcome(self._seen.run.id, outcome)
 
     async def _see(self, beat: Beat, _: Beat) -> None:
         run_id = self._seen.run.id

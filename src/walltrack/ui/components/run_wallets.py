@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Coroutine
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 from nicegui import ui
 from nicegui.events import GenericEventArguments
@@ -11,6 +13,7 @@ from nicegui.events import GenericEventArguments
 from walltrack.client import (
     DiscoveryRun,
     FindingOrder,
+    FindingPage,
     StandingFinding,
     WalletFilters,
     WalletStatus,
@@ -54,6 +57,11 @@ _STATUSES: Final = {ALL: "Any status"} | {
 
 class RunWallets:
     """The card of a run's wallets."""
+
+    @staticmethod
+    def first_page(view: View, run_id: UUID) -> Coroutine[Any, Any, FindingPage]:
+        """What it shows at first, of the API."""
+        return view.client.run_wallets(run_id, page_size=PAGE_SIZE)
 
     def __init__(self, view: View, run: DiscoveryRun) -> None:
         self._view = view
@@ -115,10 +123,9 @@ class RunWallets:
 
     async def load(self) -> None:
         """Ask for the page that is wanted."""
-        asked = self._table.ask()
         order, ascending = self._order.value.rsplit(" ", 1)
-        try:
-            found = await self._view.client.run_wallets(
+        await self.show(
+            self._view.client.run_wallets(
                 self._run.id,
                 self._filters(),
                 sort=FindingOrder(order),
@@ -126,6 +133,13 @@ class RunWallets:
                 page_size=PAGE_SIZE,
                 cursor=self._pager.cursor,
             )
+        )
+
+    async def show(self, page: Awaitable[FindingPage]) -> None:
+        """Show a page once it is there, unless another one was asked for meanwhile."""
+        asked = self._table.ask()
+        try:
+            found = await page
         except WallTrackError as error:
             self._table.refuse(asked, error)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, Final
 
 from walltrack.client import DayFigures, DiscoveryStats, WallTrackError, WeekFigures
@@ -24,6 +24,11 @@ _LINE: Final = "rgba(128, 140, 152, 0.25)"
 class Statistics:
     """The card of figures and charts."""
 
+    @staticmethod
+    def first_figures(view: View, chosen: DateRange) -> Coroutine[Any, Any, DiscoveryStats]:
+        """What it shows at first, of the API."""
+        return view.client.stats(chosen.start, chosen.end)
+
     def __init__(self, view: View, chosen: DateRange) -> None:
         self._view = view
         self._range = chosen
@@ -38,10 +43,14 @@ class Statistics:
 
     async def load(self) -> None:
         """Ask for the figures of the date range."""
+        await self.show(self._view.client.stats(self._range.start, self._range.end))
+
+    async def show(self, figures: Awaitable[DiscoveryStats]) -> None:
+        """Show figures once they are there, unless others were asked for meanwhile."""
         self._asked += 1
         asked = self._asked
         try:
-            stats = await self._view.client.stats(self._range.start, self._range.end)
+            stats = await figures
         except WallTrackError as error:
             if not self._awaits(asked):
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Literal, Self
 
 from nicegui import ui
 
@@ -13,35 +13,19 @@ from walltrack.ui.components.parts import explain, tag, write
 
 Row = dict[str, Any]
 
-_CELLS: Final = {
-    "number": "<span :class=\"props.row.{name}_tone ? 'wt-tone-' + props.row.{name}_tone : ''\">"
-    "{{{{ props.row.{name}_text }}}}</span>",
-    "time": '<wt-time :datetime="props.value"></wt-time>',
-    "ago": '<wt-time :datetime="props.value" mode="ago"></wt-time>',
-    "run": '<a class="wt-link" :href="\'/runs/\' + props.row.id">'
-    '<wt-time :datetime="props.value"></wt-time></a>',
-    "run_of": '<a class="wt-link" :href="\'/runs/\' + props.row.run_id">{{{{ props.value }}}}</a>',
-    "wallet": '<wt-address :value="props.value" :href="\'/wallets/\' + props.value"></wt-address>',
-    "token": '<wt-address kind="token" :value="props.value" :label="props.row.{name}_label"></wt-address>',
-    "signatures": '<wt-address v-for="one in props.row.{name}" :key="one" kind="tx" :value="one"></wt-address>',
-    "chip": '<span v-if="props.value" class="wt-chip" :data-tone="props.row.{name}_tone" '
-    ':title="props.row.{name}_title">{{{{ props.row.{name}_text || props.value }}}}</span>',
-    "chips": '<span v-for="one in props.row.{name}" :key="one.text" class="wt-chip" :data-tone="one.tone" '
-    ':title="one.title">{{{{ one.text }}}}</span>',
-    "text": '<span :title="props.row.{name}_title">{{{{ props.value }}}}</span>',
-}
+Kind = Literal["text", "number", "time", "run", "run_of", "wallet", "token", "signatures", "chip", "chips"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `kind` is a key of how cells are shown; `wide`: only where there is room, not on a phone.
+    """One column. `kind` is how its cells are shown; `wide`: only where there is room, not on a phone.
 
-    A number is sorted by `row[name]` and shown as `row[name + "_text"]`.
+    A number is sorted by `row[name]`, what is unknown last, and shown as `row[name + "_text"]`.
     """
 
     name: str
     label: str
-    kind: str = "text"
+    kind: Kind = "text"
     sortable: bool = False
     wide: bool = False
     title: str | None = None
@@ -60,14 +44,21 @@ class Column:
         return {
             "name": self.name,
             "label": self.label,
-            "field": self.name,
+            "kind": self.kind,
+            "title": self.title,
             "align": "right" if self.kind == "number" else "left",
             "sortable": self.sortable,
             "classes": classes,
             "headerClasses": classes,
-            # What is not known comes last when the largest is first.
-            ":sort": "(a, b) => (a ?? -Infinity) < (b ?? -Infinity) ? -1 : (a ?? -Infinity) > (b ?? -Infinity) ? 1 : 0",
         }
+
+
+class _DenseTable(ui.table, component="dense_table.js"):
+    """A table that the browser sorts and pages by itself."""
+
+    def on(self, type: str, *arguments: Any, **options: Any) -> Self:
+        """Hear of an event; not of each page and order, which would send the table to the browser again."""
+        return self if type == "update:pagination" else super().on(type, *arguments, **options)
 
 
 def table(
@@ -83,7 +74,7 @@ def table(
 ) -> ui.table:
     """A table, sorted and paged in the browser where it has a `page_size`."""
     pagination: Row = {"rowsPerPage": page_size, "page": 1, "sortBy": sort, "descending": descending}
-    made = ui.table(
+    made = _DenseTable(
         columns=[column.as_quasar() for column in columns],
         rows=list(rows),
         row_key=key,
@@ -94,14 +85,6 @@ def table(
     made.props["no-data-label"] = nothing
     made.props["rows-per-page-options"] = [page_size] if page_size else [0]
     made.classes("wt-table")
-    for column in columns:
-        cell = _CELLS[column.kind].format(name=column.name)
-        made.add_slot(f"body-cell-{column.name}", f'<q-td :props="props">{cell}</q-td>')
-        if column.title is not None:
-            made.add_slot(
-                f"header-cell-{column.name}",
-                f'<q-th :props="props"><span title="{column.title}">{{{{ props.col.label }}}}</span></q-th>',
-            )
     if page_size == 0 or len(rows) <= page_size:
         made.props["hide-pagination"] = True
     return made

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Final
 
-from walltrack.client import WallTrackError
+from walltrack.client import FindingPage, WallTrackError
 from walltrack.ui.components import formatting
 from walltrack.ui.components.finding_row import finding_row
 from walltrack.ui.components.pager import CursorPager
@@ -33,6 +34,11 @@ _COLUMNS: Final = (
 class WalletFindings:
     """The card of a wallet's positions on the tokens on which runs found it."""
 
+    @staticmethod
+    def first_page(view: View, address: str) -> Coroutine[Any, Any, FindingPage]:
+        """What it shows at first, of the API."""
+        return view.client.wallet_findings(address, page_size=PAGE_SIZE)
+
     def __init__(self, view: View, address: str) -> None:
         self._view = view
         self._address = address
@@ -44,11 +50,15 @@ class WalletFindings:
 
     async def load(self) -> None:
         """Ask for the page that is wanted."""
+        await self.show(
+            self._view.client.wallet_findings(self._address, page_size=PAGE_SIZE, cursor=self._pager.cursor)
+        )
+
+    async def show(self, page: Awaitable[FindingPage]) -> None:
+        """Show a page once it is there, unless another one was asked for meanwhile."""
         asked = self._table.ask()
         try:
-            found = await self._view.client.wallet_findings(
-                self._address, page_size=PAGE_SIZE, cursor=self._pager.cursor
-            )
+            found = await page
         except WallTrackError as error:
             self._table.refuse(asked, error)
             return

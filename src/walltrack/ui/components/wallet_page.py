@@ -8,6 +8,7 @@ from decimal import Decimal
 from nicegui.element import Element
 
 from walltrack.client import ApiProblemError, FlagEvidence, StoredProfile, WalletView, WallTrackError
+from walltrack.ui.ahead import arrived, ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.parts import (
     address,
@@ -29,8 +30,10 @@ from walltrack.ui.view import View
 
 async def wallet_page(view: View, address: str) -> None:
     """The whole view of a wallet."""
+    wallet, findings = ask(view.client.wallet(address)), ask(WalletFindings.first_page(view, address))
+    await arrived(wallet, findings)
     try:
-        seen = await view.client.wallet(address)
+        seen = await wallet
     except WallTrackError as error:
         is_gone = isinstance(error, ApiProblemError) and error.status in (404, 422)
         empty("No run found this wallet." if is_gone else "The wallet cannot be read.", explain(error))
@@ -47,7 +50,7 @@ async def wallet_page(view: View, address: str) -> None:
             with tag("div", classes="wt-page"):
                 _score(newest)
                 _history(seen.profiles)
-        await WalletFindings(view, address).load()
+        await WalletFindings(view, address).show(findings)
 
 
 def _title(seen: WalletView) -> None:

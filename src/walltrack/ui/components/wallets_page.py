@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from decimal import Decimal
 from typing import Final
 
 from nicegui import ui
 
-from walltrack.client import WalletFilters, WalletOrder, WalletRecord, WalletStatus, WallTrackError
+from walltrack.client import (
+    WalletFilters,
+    WalletOrder,
+    WalletPage,
+    WalletRecord,
+    WalletStatus,
+    WallTrackError,
+)
+from walltrack.ui.ahead import arrived, ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.pager import CursorPager
 from walltrack.ui.components.parts import TONES, button, card, tag, without_flags, write
@@ -41,8 +50,10 @@ _ACTIVE: Final = {0: "Active any time", 1: "Active today", 7: "Within 7 days", 3
 
 async def wallets_page(view: View) -> None:
     """The whole tab."""
+    first = ask(view.client.wallets(WalletFilters(order=WalletOrder.SCORE), page_size=PAGE_SIZE))
+    await arrived(first)
     tag("h1", "Wallets", classes="wt-unseen")
-    await _WalletList(view).load()
+    await _WalletList(view).show(first)
 
 
 class _WalletList:
@@ -98,11 +109,15 @@ class _WalletList:
 
     async def load(self) -> None:
         """Ask for the page that is wanted."""
+        await self.show(
+            self._view.client.wallets(self._filters(), page_size=PAGE_SIZE, cursor=self._pager.cursor)
+        )
+
+    async def show(self, page: Awaitable[WalletPage]) -> None:
+        """Show a page once it is there, unless another one was asked for meanwhile."""
         asked = self._table.ask()
         try:
-            found = await self._view.client.wallets(
-                self._filters(), page_size=PAGE_SIZE, cursor=self._pager.cursor
-            )
+            found = await page
         except WallTrackError as error:
             self._table.refuse(asked, error)
             return
