@@ -9,7 +9,7 @@ from typing import Final
 
 from nicegui import ui
 
-from walltrack.ui.components.parts import button, tag, write
+from walltrack.ui.components.parts import button, mark, tag, write
 from walltrack.ui.view import View
 
 PRESETS: Final = (
@@ -65,19 +65,19 @@ def show_date_range(view: View, chosen: DateRange) -> None:
     with tag("div", classes="wt-filters", role="group", aria_label="Date range", data_part="date-range"):
         pressed: dict[str, ui.button] = {}
 
-        def mark(name: str | None) -> None:
+        def press(name: str | None) -> None:
             for each, made in pressed.items():
-                made.props["aria-pressed"] = "true" if each == name else "false"
+                mark(made, "aria-pressed", "true" if each == name else "false")
 
         async def preset(name: str, span: timedelta | None) -> None:
-            mark(name)
+            press(name)
             first.value = last.value = ""
             write(problem, "")
             await chosen.choose(span)
 
         for name, span in PRESETS:
             pressed[name] = button(name, lambda name=name, span=span: preset(name, span), kind="quiet")
-        mark(FIRST)
+        press(FIRST)
 
         async def between() -> None:
             start, end = _day(first.value), _day(last.value)
@@ -87,7 +87,7 @@ def show_date_range(view: View, chosen: DateRange) -> None:
                 write(problem, "The last day is before the first one.")
                 return
             write(problem, "")
-            mark(None)
+            press(None)
             begin = None if start is None else datetime.combine(start, time(), view.zone)
             until = None if end is None else datetime.combine(end + timedelta(days=1), time(), view.zone)
             await chosen.between(begin, until)

@@ -11,7 +11,7 @@ export default {
         <q-th :props="props"><span :title="props.col.title">{{ props.col.label }}</span></q-th>
       </template>
       <template #body-cell="props">
-        <q-td :props="props">
+        <td :class="props.col.cell">
           <span v-if="props.col.kind === 'number'" :class="toneOf(props)">{{ of(props, "text") }}</span>
           <wt-time v-else-if="props.col.kind === 'time'" :datetime="props.value"></wt-time>
           <a v-else-if="props.col.kind === 'run'" class="wt-link" :href="'/runs/' + props.row.id">
@@ -30,14 +30,19 @@ export default {
             <span v-if="props.value" class="wt-chip" :data-tone="of(props, 'tone')" :title="of(props, 'title')">{{ of(props, "text") || props.value }}</span>
           </template>
           <span v-else :title="of(props, 'title')">{{ props.value }}</span>
-        </q-td>
+        </td>
       </template>
     </q-table>
   `,
   props: { columns: Array },
   computed: {
     sorted() {
-      return this.columns.map((column) => ({ ...column, field: column.name, sort: unknownLast }));
+      return this.columns.map((column) => ({
+        ...column,
+        field: column.name,
+        sort: unknownLast,
+        cell: `text-${column.align} ${column.classes}`,
+      }));
     },
   },
   methods: {

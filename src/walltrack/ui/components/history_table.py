@@ -11,7 +11,7 @@ from walltrack.client import DiscoveryRun, RunsPage, RunStatus, TriggerType, Wal
 from walltrack.ui.components import formatting
 from walltrack.ui.components.date_range import DateRange
 from walltrack.ui.components.pager import Pager
-from walltrack.ui.components.parts import TONES, button, card, tag, write
+from walltrack.ui.components.parts import TONES, button, card, mark, tag, write
 from walltrack.ui.components.tables import AskedTable, Column, Row
 from walltrack.ui.pulse import Beat
 from walltrack.ui.view import View, on_row_click
@@ -108,7 +108,7 @@ class HistoryTable:
     async def _choose(self, status: RunStatus | None) -> None:
         self._status = status
         for each, made in self._filters.items():
-            made.props["aria-pressed"] = "true" if each is status else "false"
+            mark(made, "aria-pressed", "true" if each is status else "false")
         await self._first_page()
 
     async def _choose_trigger(self, value: str) -> None:

@@ -10,7 +10,7 @@ from nicegui import ui
 from walltrack.client import DiscoveryRunParams
 from walltrack.ui.components.config_draft import PARAMETERS, ConfigDraft
 from walltrack.ui.components.formatting import words
-from walltrack.ui.components.parts import tag, write
+from walltrack.ui.components.parts import mark, tag, write
 
 NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "min_price_change_pct": ("Price change", "%"),
@@ -107,7 +107,7 @@ class ParameterField:
         value = self._draft.value(self._name)
         if self._control.value != value:
             self._control.value = value
-        self._box.props["data-changed"] = "yes" if self._name in self._draft.edited else "no"
+        mark(self._box, "data-changed", "yes" if self._name in self._draft.edited else "no")
         is_default = value == self._default
         self._mark.set_visibility(is_default)
         self._reset.set_visibility(not is_default and self._may_change)

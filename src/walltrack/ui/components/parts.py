@@ -41,6 +41,12 @@ def tag(name: str, text: str | None = None, *, classes: str = "", **attributes: 
     return element
 
 
+def mark(element: Element, attribute: str, value: str) -> None:
+    """Give an attribute of an element another value: one that stays as it is needs no word to the browser."""
+    if element.props.get(attribute) != value:
+        element.props[attribute] = value
+
+
 def write(element: Element, text: str) -> None:
     """Replace the text of a plain element."""
     if element._text != text:
@@ -95,8 +101,7 @@ def time_of(value: datetime | None, mode: str | None = None) -> Element:
 def set_time(element: Element, value: datetime | None) -> None:
     """Let a time element show another time."""
     text = formatting.moment(value) or ""
-    if element.props.get("datetime") != text:
-        element.props["datetime"] = text
+    mark(element, "datetime", text)
 
 
 def address(value: str, *, kind: str = "wallet", href: str | None = None, full: bool = False) -> Element:

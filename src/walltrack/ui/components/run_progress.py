@@ -13,6 +13,7 @@ from walltrack.ui.components.parts import (
     button,
     explain,
     link,
+    mark,
     set_time,
     status_chip,
     tag,
@@ -89,8 +90,8 @@ class ProgressPanel:
         names = [name for name, _ in STEPS]
         at = names.index(progress.stage) if progress.stage in names else 0
         for place, step in enumerate(self._steps):
-            step.props["data-at"] = "done" if place < at else "now" if place == at else "later"
-            step.props["aria-current"] = "step" if place == at else "false"
+            mark(step, "data-at", "done" if place < at else "now" if place == at else "later")
+            mark(step, "aria-current", "step" if place == at else "false")
         total = sum(progress.tokens.values())
         finished = total - progress.open_tokens
         for status, part in self._parts.items():

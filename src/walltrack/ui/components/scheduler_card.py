@@ -9,7 +9,7 @@ from nicegui import ui
 from walltrack.client import RunStatus
 from walltrack.ui.components.config_draft import ConfigDraft
 from walltrack.ui.components.formatting import NOTHING
-from walltrack.ui.components.parts import card, chip, set_time, status_chip, tag, time_of, write
+from walltrack.ui.components.parts import card, chip, mark, set_time, status_chip, tag, time_of, write
 from walltrack.ui.pulse import Beat
 from walltrack.ui.view import View
 
@@ -113,7 +113,7 @@ class _Value:
         value = self._draft.value(self._name)
         if self.control.value != value:
             self.control.value = value
-        self.box.props["data-changed"] = "yes" if self._name in self._draft.edited else "no"
+        mark(self.box, "data-changed", "yes" if self._name in self._draft.edited else "no")
         said = self._draft.errors.get(self._name, "")
         write(self._error, said[:1].upper() + said[1:])
 
@@ -202,7 +202,7 @@ class _Standing:
             return
         self._shown = key
         write(self._state, "Enabled" if stored.enabled else "Disabled")
-        self._state.props["data-tone"] = "good" if stored.enabled else "dull"
+        mark(self._state, "data-tone", "good" if stored.enabled else "dull")
         self._next_row.set_visibility(stored.enabled and stored.next_run_at is not None)
         set_time(self._next, stored.next_run_at)
         set_time(self._countdown, stored.next_run_at)
