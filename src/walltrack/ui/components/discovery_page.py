@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from walltrack.client import WallTrackError
-from walltrack.ui.ahead import arrived, ask
+from walltrack.ui.asking import arrived, ask
 from walltrack.ui.components.config_draft import ConfigDraft
 from walltrack.ui.components.date_range import DateRange
 from walltrack.ui.components.history_table import HistoryTable

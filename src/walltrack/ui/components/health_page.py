@@ -8,7 +8,7 @@ from typing import Final
 from nicegui import ui
 
 from walltrack.client import DetailedHealth, Part, PartState, WallTrackError
-from walltrack.ui.ahead import arrived, ask
+from walltrack.ui.asking import arrived, ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.parts import card, chip, empty, explain, link, status_chip, tag, time_of
 from walltrack.ui.components.tables import Column, table

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from walltrack.client import DiscoveryRun, RunsPage, RunStatus, TriggerType, WallTrackError
+from walltrack.client import DiscoveryRun, RunsPage, RunStatus, TriggerType
 from walltrack.ui.components import formatting
 from walltrack.ui.components.date_range import DateRange
 from walltrack.ui.components.pager import Pager
@@ -71,13 +71,8 @@ class HistoryTable:
 
     async def show(self, page: Awaitable[RunsPage]) -> None:
         """Show a page once it is there, unless another one was asked for meanwhile."""
-        asked = self._table.ask()
-        try:
-            found = await page
-        except WallTrackError as error:
-            self._table.refuse(asked, error)
-            return
-        if not self._table.awaits(asked):
+        found = await self._table.answer(page)
+        if found is None:
             return
         is_reachable = (self._pager.page + 1) * PAGE_SIZE <= DEEPEST_ROW
         self._table.show([_row(run) for run in found.runs])

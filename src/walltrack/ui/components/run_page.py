@@ -18,7 +18,7 @@ from walltrack.client import (
     TokenStatus,
     WallTrackError,
 )
-from walltrack.ui.ahead import arrived, ask
+from walltrack.ui.asking import arrived, ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.params_form import parameter_name, shown_value
 from walltrack.ui.components.parts import (

@@ -17,8 +17,8 @@ from walltrack.client import (
     StandingFinding,
     WalletFilters,
     WalletStatus,
-    WallTrackError,
 )
+from walltrack.ui.asking import ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.finding_row import finding_row, show_finding
 from walltrack.ui.components.pager import CursorPager
@@ -125,26 +125,23 @@ class RunWallets:
         """Ask for the page that is wanted."""
         order, ascending = self._order.value.rsplit(" ", 1)
         await self.show(
-            self._view.client.run_wallets(
-                self._run.id,
-                self._filters(),
-                sort=FindingOrder(order),
-                ascending=ascending == "True",
-                page_size=PAGE_SIZE,
-                cursor=self._pager.cursor,
+            ask(
+                self._view.client.run_wallets(
+                    self._run.id,
+                    self._filters(),
+                    sort=FindingOrder(order),
+                    ascending=ascending == "True",
+                    page_size=PAGE_SIZE,
+                    cursor=self._pager.cursor,
+                )
             )
         )
 
     async def show(self, page: Awaitable[FindingPage]) -> None:
         """Show a page once it is there, unless another one was asked for meanwhile."""
-        asked = self._table.ask()
-        try:
-            found = await page
-        except WallTrackError as error:
-            self._table.refuse(asked, error)
-            return
         sol_usd = await self._view.session.sol_usd()
-        if not self._table.awaits(asked):
+        found = await self._table.answer(page)
+        if found is None:
             return
         write(self._count, formatting.plural(found.total, "finding"))
         self._found = {str(one.finding.id): one for one in found.findings}

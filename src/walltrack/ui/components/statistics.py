@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, Final
 
 from walltrack.client import DayFigures, DiscoveryStats, WallTrackError, WeekFigures
+from walltrack.ui.asking import LastAsked
 from walltrack.ui.components import formatting
 from walltrack.ui.components.chart import Chart
 from walltrack.ui.components.date_range import DateRange, show_date_range
@@ -32,12 +33,12 @@ class Statistics:
     def __init__(self, view: View, chosen: DateRange) -> None:
         self._view = view
         self._range = chosen
-        self._asked = 0
         with card("Statistics", name="statistics") as (body, tools):
             with tools:
                 show_date_range(view, chosen)
             self._figures = tag("div", classes="wt-figures")
             self._charts = tag("div", classes="wt-charts")
+        self._last = LastAsked(body)
         chosen.on_change(self.load)
         view.pulse.watch(body, self._see)
 
@@ -47,28 +48,18 @@ class Statistics:
 
     async def show(self, figures: Awaitable[DiscoveryStats]) -> None:
         """Show figures once they are there, unless others were asked for meanwhile."""
-        self._asked += 1
-        asked = self._asked
-        try:
-            stats = await figures
-        except WallTrackError as error:
-            if not self._awaits(asked):
-                return
-            self._figures.clear()
-            self._charts.clear()
-            with self._charts:
-                empty("The statistics cannot be read.", explain(error))
-            return
-        if not self._awaits(asked):
+        stats = await self._last.answer(figures)
+        if stats is None:
             return
         self._figures.clear()
+        if isinstance(stats, WallTrackError):
+            self._charts.clear()
+            with self._charts:
+                empty("The statistics cannot be read.", explain(stats))
+            return
         with self._figures:
             _show_figures(stats)
         self._draw(stats)
-
-    def _awaits(self, asked: int) -> bool:
-        """Whether the answer to this question is still wanted."""
-        return asked == self._asked and not self._figures.is_deleted
 
     def _draw(self, stats: DiscoveryStats) -> None:
         charts = _charts(stats)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from nicegui import ui
 
 from walltrack.client import WallTrackError
+from walltrack.ui.asking import LastAsked
 from walltrack.ui.components.parts import explain, tag, write
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 Kind = Literal["text", "number", "time", "run", "run_of", "wallet", "token", "signatures", "chip", "chips"]
 
@@ -96,27 +98,23 @@ class AskedTable:
     def __init__(self, columns: Sequence[Column], *, label: str, nothing: str) -> None:
         self._problem = tag("div", "", classes="wt-tone-bad", role="alert")
         self._nothing = nothing
-        self._asked = 0
         self.table = table(columns, [], label=label, nothing="Loading…")
+        self._last = LastAsked(self.table)
 
-    def ask(self) -> int:
-        """The number of a question that is now put to the API: only the last one's answer is shown."""
-        self._asked += 1
-        return self._asked
+    async def answer(self, asked: Awaitable[T]) -> T | None:
+        """The answer to a question about rows; None where it is not to be shown, or could not be had, which is said.
 
-    def awaits(self, asked: int) -> bool:
-        """Whether the answer to this question is still wanted: no other was put, and the page was not left."""
-        return asked == self._asked and not self.table.is_deleted
+        Rows of before stay then.
+        """
+        answer = await self._last.answer(asked)
+        if isinstance(answer, WallTrackError):
+            write(self._problem, explain(answer))
+            self.table.props["no-data-label"] = "Not read."
+            return None
+        return answer
 
     def show(self, rows: Iterable[Row]) -> None:
         """These are the rows."""
         write(self._problem, "")
         self.table.props["no-data-label"] = self._nothing
         self.table.rows = list(rows)
-
-    def refuse(self, asked: int, error: WallTrackError) -> None:
-        """The rows could not be had. Those of before stay."""
-        if not self.awaits(asked):
-            return
-        write(self._problem, explain(error))
-        self.table.props["no-data-label"] = "Not read."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
-from walltrack.client import FindingPage, WallTrackError
+from walltrack.client import FindingPage
+from walltrack.ui.asking import ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.finding_row import finding_row
 from walltrack.ui.components.pager import CursorPager
@@ -51,19 +52,18 @@ class WalletFindings:
     async def load(self) -> None:
         """Ask for the page that is wanted."""
         await self.show(
-            self._view.client.wallet_findings(self._address, page_size=PAGE_SIZE, cursor=self._pager.cursor)
+            ask(
+                self._view.client.wallet_findings(
+                    self._address, page_size=PAGE_SIZE, cursor=self._pager.cursor
+                )
+            )
         )
 
     async def show(self, page: Awaitable[FindingPage]) -> None:
         """Show a page once it is there, unless another one was asked for meanwhile."""
-        asked = self._table.ask()
-        try:
-            found = await page
-        except WallTrackError as error:
-            self._table.refuse(asked, error)
-            return
         sol_usd = await self._view.session.sol_usd()
-        if not self._table.awaits(asked):
+        found = await self._table.answer(page)
+        if found is None:
             return
         write(self._count, formatting.plural(found.total, "finding"))
         self._table.show(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from nicegui.element import Element
 
 from walltrack.client import ApiProblemError, FlagEvidence, StoredProfile, WalletView, WallTrackError
-from walltrack.ui.ahead import arrived, ask
+from walltrack.ui.asking import arrived, ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.parts import (
     address,

@@ -14,9 +14,8 @@ from walltrack.client import (
     WalletPage,
     WalletRecord,
     WalletStatus,
-    WallTrackError,
 )
-from walltrack.ui.ahead import arrived, ask
+from walltrack.ui.asking import arrived, ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.pager import CursorPager
 from walltrack.ui.components.parts import TONES, button, card, tag, without_flags, write
@@ -110,19 +109,14 @@ class _WalletList:
     async def load(self) -> None:
         """Ask for the page that is wanted."""
         await self.show(
-            self._view.client.wallets(self._filters(), page_size=PAGE_SIZE, cursor=self._pager.cursor)
+            ask(self._view.client.wallets(self._filters(), page_size=PAGE_SIZE, cursor=self._pager.cursor))
         )
 
     async def show(self, page: Awaitable[WalletPage]) -> None:
         """Show a page once it is there, unless another one was asked for meanwhile."""
-        asked = self._table.ask()
-        try:
-            found = await page
-        except WallTrackError as error:
-            self._table.refuse(asked, error)
-            return
         sol_usd = await self._view.session.sol_usd()
-        if not self._table.awaits(asked):
+        found = await self._table.answer(page)
+        if found is None:
             return
         more = " or more" if found.total_is_at_least else ""
         write(self._count, formatting.plural(found.total, "wallet") + more)
