@@ -74,6 +74,7 @@ def _take_all(stage: Stage, browser: Browser) -> None:
     card(wide, "statistics").scroll_into_view_if_needed()
     wide.evaluate("document.querySelector('[data-card=statistics]').scrollIntoView()")
     wide.evaluate("window.scrollBy(0, -64)")
+    expect(wide.locator("[data-card=statistics] canvas")).to_have_count(4)
     _take(wide, "statistics")
     wide.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     _take(wide, "pumps")
@@ -121,9 +122,6 @@ def _open(page: Page, stage: Stage, path: str, part: str) -> None:
     expect(card(page, part)).to_be_visible(timeout=300_000)
     if part not in ("parts",):
         expect(card(page, part).locator("tbody tr").nth(1)).to_be_visible(timeout=300_000)
-    if path == "/":
-        page.locator("[data-card=statistics] .wt-chart").last.scroll_into_view_if_needed()
-        expect(page.locator("[data-card=statistics] canvas").last).to_be_visible(timeout=300_000)
 
 
 def _take(page: Page, name: str) -> None:

@@ -90,7 +90,7 @@ def button(
 
 
 def time_of(value: datetime | None, mode: str | None = None) -> Element:
-    """A time in the viewer's zone, UTC on hover. `mode`: exact, ago, until, since."""
+    """A time in the viewer's zone, UTC on hover. `mode`: exact, ago, until, since, left."""
     element = tag("wt-time")
     set_time(element, value)
     if mode is not None:

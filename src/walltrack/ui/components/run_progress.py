@@ -80,7 +80,7 @@ class ProgressPanel:
                 with tag("div", classes="wt-figure", data_figure="time-left"):
                     tag("div", "Time left", classes="wt-figure__label")
                     with tag("div", classes="wt-figure__value"):
-                        self._left = time_of(None, "until")
+                        self._left = time_of(None, "left")
                     tag("div", "until its tokens are measured", classes="wt-figure__note")
         self.show(seen)
 

@@ -34,7 +34,7 @@ class WallTrackTime extends HTMLElement {
     if (this.isConnected) this.connectedCallback();
   }
   get ticks() {
-    return ["ago", "until", "since"].includes(this.getAttribute("mode"));
+    return ["ago", "until", "since", "left"].includes(this.getAttribute("mode"));
   }
   show() {
     const given = this.getAttribute("datetime");
@@ -52,6 +52,7 @@ class WallTrackTime extends HTMLElement {
     if (mode === "ago") text = seconds < 1 ? "now" : `${spoken(seconds, 1)} ago`;
     if (mode === "until") text = seconds > 0 ? "due now" : `in ${spoken(-seconds)}`;
     if (mode === "since") text = spoken(seconds);
+    if (mode === "left") text = spoken(Math.max(0, -seconds));
     if (this.textContent !== text) this.textContent = text;
     const title = mode && mode !== "exact" ? `${local} · ${utc}` : utc;
     if (this.title !== title) this.title = title;
