@@ -182,15 +182,16 @@ def test_current_pumps_are_sorted_and_refused_ones_told_on_demand(system: Stage,
     pumps.get_by_role("columnheader", name="Liquidity").click()
     deepest = max(listed["pumped"], key=lambda one: one["liquidity_usd"])
     cheapest = min(listed["pumped"], key=lambda one: one["liquidity_usd"])
-    expect(pumps.locator("tbody tr").first).to_contain_text(
-        re.compile(f"{deepest['symbol']}|{cheapest['symbol']}")
-    )
+    first = pumps.locator("tbody tr").first
+    expect(first).to_contain_text(re.compile(f"{deepest['symbol']}|{cheapest['symbol']}"))
+    sorted_first = first.inner_text()
     pumps.get_by_role("button", name=f"Copy {deepest['mint']}").click()
     assert page.evaluate("navigator.clipboard.readText()") == deepest["mint"]
     press(pumps, f"Show {len(listed['refused'])} refused tokens")
     refused = pumps.get_by_role("table").last
     expect(pumps).to_contain_text(listed["refused"][0]["reason"])
     expect(refused).to_be_visible()
+    assert first.inner_text() == sorted_first
 
 
 def test_the_history_turns_its_pages(system: Stage, open_page: Opens) -> None:

@@ -47,7 +47,13 @@ class PumpsTable:
                 button("Refresh", self.load, icon="refresh")
             self._problem = tag("div", "", classes="wt-notice", data_tone="bad", role="alert")
             self._problem.set_visibility(False)
-            self._tables = tag("div", classes="wt-page")
+            with tag("div", classes="wt-page"):
+                self._warnings = tag("div", classes="wt-page")
+                # One table for good: its order is the reader's.
+                self._pumped = table(
+                    _COLUMNS, [], label="Tokens that pump now", sort="volume", nothing="Loading…"
+                )
+                self._refused = tag("div", classes="wt-page")
         ui.timer(REFRESH_SECONDS, self.load, immediate=False)
         view.pulse.watch(body, self._see)
 
@@ -66,7 +72,7 @@ class PumpsTable:
                     write(self._problem, explain(error))
                     self._problem.set_visibility(True)
                 return
-        if self._tables.is_deleted:
+        if self._pumped.is_deleted:
             return
         self._problem.set_visibility(False)
         self._seen = seen
@@ -79,18 +85,17 @@ class PumpsTable:
         write(self._asked, "Market as of" if seen.demo else "Asked")
         self._age.props["mode"] = "" if seen.demo else "ago"
         self._age.props["datetime"] = seen.as_of.isoformat()
-        self._tables.clear()
-        with self._tables:
+        self._warnings.clear()
+        self._warnings.set_visibility(bool(seen.warnings))
+        with self._warnings:
             for warning in seen.warnings:
                 notice(warning)
-            table(
-                _COLUMNS,
-                [_row(pump, seen) for pump in seen.pumped],
-                label="Tokens that pump now",
-                sort="volume",
-                nothing="No token pumps by the saved parameters now.",
-            )
-            if seen.refused:
+        self._pumped.props["no-data-label"] = "No token pumps by the saved parameters now."
+        self._pumped.rows = [_row(pump, seen) for pump in seen.pumped]
+        self._refused.clear()
+        self._refused.set_visibility(bool(seen.refused))
+        if seen.refused:
+            with self._refused:
                 self._show_refused(seen)
 
     def _show_refused(self, seen: PumpsView) -> None:
