@@ -89,10 +89,11 @@ class Gate:
         keys = ApiKeyRepository(context.database)
         found = await keys.find(prefix)
         given = hmac_of(key, self._secret_key.get_secret_value())
-        if found is None or not hmac.compare_digest(found[1], given):
+        if found is None or not hmac.compare_digest(found.key_hmac, given):
             return None
-        await keys.note_use(prefix)
-        return Caller(found[0].name, Scope(found[0].scope), prefix)
+        if found.use_is_due:
+            await keys.note_use(prefix)
+        return Caller(found.key.name, Scope(found.key.scope), prefix)
 
     def _refuse_other_sites(self, request: Request) -> None:
         """A page of another site can make a browser on this machine call: what it asks for is not what anybody here

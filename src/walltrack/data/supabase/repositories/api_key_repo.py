@@ -15,13 +15,12 @@ _ADD: Final = """
     RETURNING *
 """
 
-_FIND: Final = "SELECT * FROM api_keys WHERE prefix = %s AND revoked_at IS NULL"
+# Use is not noted with every call: a row that is written all the time is one that everybody waits for.
+_DUE: Final = "(last_used_at IS NULL OR last_used_at < now() - interval '1 minute')"
 
-# Not with every call: a row that is written all the time is one that everybody waits for.
-_NOTE_USE: Final = """
-    UPDATE api_keys SET last_used_at = now()
-    WHERE prefix = %s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
-"""
+_FIND: Final = f"SELECT *, {_DUE} AS use_is_due FROM api_keys WHERE prefix = %s AND revoked_at IS NULL"  # noqa: S608
+
+_NOTE_USE: Final = f"UPDATE api_keys SET last_used_at = now() WHERE prefix = %s AND {_DUE}"  # noqa: S608
 
 _ALL: Final = "SELECT * FROM api_keys ORDER BY created_at, prefix"
 
@@ -42,6 +41,15 @@ class ApiKey:
     revoked_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key that holds, with its HMAC. `use_is_due`: that it is used was not noted within the last minute."""
+
+    key: ApiKey
+    key_hmac: bytes
+    use_is_due: bool
+
+
 class ApiKeyRepository:
     """Rows of `api_keys`. Every method raises the errors of `walltrack.data.supabase.errors`."""
 
@@ -56,11 +64,11 @@ class ApiKeyRepository:
         assert row is not None
         return _key(row)
 
-    async def find(self, prefix: str) -> tuple[ApiKey, bytes] | None:
-        """The key of this prefix and its HMAC, or None where there is none that holds."""
+    async def find(self, prefix: str) -> KnownKey | None:
+        """The key of this prefix, or None where there is none that holds."""
         async with self._database.autocommit() as connection:
             row = await (await connection.execute(_FIND, (prefix,))).fetchone()
-        return None if row is None else (_key(row), bytes(row["key_hmac"]))
+        return None if row is None else KnownKey(_key(row), bytes(row["key_hmac"]), row["use_is_due"])
 
     async def note_use(self, prefix: str) -> None:
         """Note that a key was used, once a minute at most."""
