@@ -15,12 +15,16 @@ _ADD: Final = """
     RETURNING *
 """
 
-# Use is not noted with every call: a row that is written all the time is one that everybody waits for.
-_DUE: Final = "(last_used_at IS NULL OR last_used_at < now() - interval '1 minute')"
+_FIND: Final = """
+    SELECT *, last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS use_is_due
+    FROM api_keys WHERE prefix = %s AND revoked_at IS NULL
+"""
 
-_FIND: Final = f"SELECT *, {_DUE} AS use_is_due FROM api_keys WHERE prefix = %s AND revoked_at IS NULL"  # noqa: S608
-
-_NOTE_USE: Final = f"UPDATE api_keys SET last_used_at = now() WHERE prefix = %s AND {_DUE}"  # noqa: S608
+# Not with every call: a row that is written all the time is one that everybody waits for.
+_NOTE_USE: Final = """
+    UPDATE api_keys SET last_used_at = now()
+    WHERE prefix = %s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+"""
 
 _ALL: Final = "SELECT * FROM api_keys ORDER BY created_at, prefix"
 
