@@ -56,6 +56,16 @@ _FORGOTTEN: Final = (
 )  # fmt: skip
 
 
+class Way(httpx.AsyncBaseTransport):
+    """The real way to the server."""
+
+    def __init__(self) -> None:
+        self.real = httpx.AsyncHTTPTransport()
+
+    async def aclose(self) -> None:
+        await self.real.aclose()
+
+
 @dataclass
 class ApiServer:
     """A server that answers, with what it works on."""

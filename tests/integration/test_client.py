@@ -13,7 +13,7 @@ import httpx
 import pytest
 import stamina
 
-from tests.integration.api import CONFIG, NOBODY, ApiServer
+from tests.integration.api import CONFIG, NOBODY, ApiServer, Way
 from tests.integration.api_runs import a_found_run, a_run, finish, list_tokens
 from tests.integration.databases import MINTS, NOW, address
 from walltrack.client import ApiProblemError, ServerUnreachableError, StreamedEvent, WallTrackClient
@@ -43,16 +43,6 @@ def using(api: ApiServer, use: Use[T], *, key: str | None = None, transport: Any
     return asyncio.run(used())
 
 
-class Way(httpx.AsyncBaseTransport):
-    """The real way to the server."""
-
-    def __init__(self) -> None:
-        self._real = httpx.AsyncHTTPTransport()
-
-    async def aclose(self) -> None:
-        await self._real.aclose()
-
-
 class Failing(Way):
     """A way on which the first answers get lost on their way back, or are others."""
 
@@ -63,7 +53,7 @@ class Failing(Way):
         self.sent = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._real.handle_async_request(request)
+        answer = await self.real.handle_async_request(request)
         self.sent += 1
         if self.sent > self._times:
             return answer
@@ -303,7 +293,7 @@ class Breaking(Way):
         self.asked += 1
         if self.asked % 2 == 0:
             return httpx.Response(503, text="starting", request=request)
-        answer = await self._real.handle_async_request(request)
+        answer = await self.real.handle_async_request(request)
         length = self._lengths.pop() if self._lengths else None
         stream = answer.stream
         assert isinstance(stream, httpx.AsyncByteStream)

@@ -6,22 +6,22 @@ import asyncio
 
 import httpx
 
-from tests.integration.api import ApiServer
+from tests.integration.api import ApiServer, Way
 from tests.integration.api_runs import a_run
 from walltrack.client import WallTrackClient
 from walltrack.contract import Scope
 from walltrack.ui.pulse import Beat, look
 
 
-class EndingRuns(httpx.AsyncBaseTransport):
+class EndingRuns(Way):
     """The real way to the API, on which every run ends once the running ones were listed."""
 
     def __init__(self, api: ApiServer) -> None:
-        self._real = httpx.AsyncHTTPTransport()
+        super().__init__()
         self._api = api
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._real.handle_async_request(request)
+        answer = await self.real.handle_async_request(request)
         if "status=running" in request.url.query.decode():
             await answer.aread()
             await asyncio.to_thread(
@@ -29,9 +29,6 @@ class EndingRuns(httpx.AsyncBaseTransport):
                 "UPDATE discovery_runs SET status = 'failed', completed_at = started_at WHERE status = 'running'",
             )
         return answer
-
-    async def aclose(self) -> None:
-        await self._real.aclose()
 
 
 def seen(api: ApiServer, transport: httpx.AsyncBaseTransport | None = None) -> Beat:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -20,6 +20,8 @@ from limits.strategies import MovingWindowRateLimiter
 from walltrack.client import ApiProblemError, Me, Scope, WallTrackClient, WallTrackError
 from walltrack.ui.options import DashboardOptions
 from walltrack.ui.pulse import Pulse
+
+T = TypeVar("T")
 
 COOKIE: Final = "walltrack_session"
 IDLE_SECONDS: Final = 12 * 3600
@@ -68,6 +70,10 @@ class Session:
             holds = NO_PRICE_SECONDS if price is None else PRICE_SECONDS
             self._sol_usd = (time.monotonic() + holds, price)
         return self._sol_usd[1]
+
+    async def priced(self, asked: Awaitable[T]) -> tuple[T, Decimal | None]:
+        """An answer of the API with what a SOL is worth in USD. Raises what the answer does."""
+        return await asked, await self.sol_usd()
 
 
 class Sessions:

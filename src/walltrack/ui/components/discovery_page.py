@@ -20,7 +20,7 @@ from walltrack.ui.view import View
 async def discovery_page(view: View) -> None:
     """The whole tab."""
     chosen = DateRange()
-    figures, runs = ask(Statistics.first_figures(view, chosen)), ask(HistoryTable.first_page(view, chosen))
+    figures, runs = ask(Statistics.figures(view, chosen)), ask(HistoryTable.first_page(view, chosen))
     pumping, config = ask(view.client.pumps()), ask(view.client.config())
     await arrived(figures, runs, config)  # the API may have to ask the markets first what pumps
     try:

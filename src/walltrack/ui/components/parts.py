@@ -41,7 +41,7 @@ def tag(name: str, text: str | None = None, *, classes: str = "", **attributes: 
     return element
 
 
-def mark(element: Element, attribute: str, value: str) -> None:
+def mark(element: Element, attribute: str, value: str | int) -> None:
     """Give an attribute of an element another value: one that stays as it is needs no word to the browser."""
     if element.props.get(attribute) != value:
         element.props[attribute] = value

@@ -77,23 +77,16 @@ class _RunPage:
 
     async def load(self) -> None:
         """Ask for what it found, and how that went on."""
-        await self._wallets.load()
-        if self._has_outcome:
-            await self._show_outcome(self._view.client.run_outcome(self._seen.run.id))
+        run_id = self._seen.run.id
+        await self.show(RunWallets.first_page(self._view, run_id), ask(self._view.client.run_outcome(run_id)))
 
     async def show(self, wallets: Awaitable[FindingPage], outcome: Awaitable[RunOutcome]) -> None:
         """Show what it found, and how that went on, once they are there."""
         await self._wallets.show(wallets)
-        if self._has_outcome:
-            await self._show_outcome(outcome)
-
-    @property
-    def _has_outcome(self) -> bool:
-        return self._seen.run.status is not RunStatus.RUNNING and not self._outcome.is_deleted
-
-    async def _show_outcome(self, outcome: Awaitable[RunOutcome]) -> None:
-        with self._outcome:
-            await show_run_outcome(self._seen.run.id, outcome)
+        run = self._seen.run
+        if run.status is not RunStatus.RUNNING and not self._outcome.is_deleted:
+            with self._outcome:
+                await show_run_outcome(run.id, outcome)
 
     async def _see(self, beat: Beat, _: Beat) -> None:
         run_id = self._seen.run.id

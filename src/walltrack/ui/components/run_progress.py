@@ -96,9 +96,9 @@ class ProgressPanel:
         finished = total - progress.open_tokens
         for status, part in self._parts.items():
             part.style(f"width: {100 * progress.tokens.get(status, 0) / total if total else 0:.2f}%")
-        self._bar.props["aria-valuenow"] = finished
-        self._bar.props["aria-valuemin"] = 0
-        self._bar.props["aria-valuemax"] = total
+        mark(self._bar, "aria-valuenow", finished)
+        mark(self._bar, "aria-valuemin", 0)
+        mark(self._bar, "aria-valuemax", total)
         states = ", ".join(f"{progress.tokens[one]} {one}" for one in _ORDER if progress.tokens.get(one))
         write(self._tokens, f"{finished} of {total} tokens: {states}" if total else "No tokens listed yet")
         write(self._wallets, formatting.count(progress.wallets))

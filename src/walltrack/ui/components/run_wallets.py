@@ -18,7 +18,6 @@ from walltrack.client import (
     WalletFilters,
     WalletStatus,
 )
-from walltrack.ui.asking import ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.finding_row import finding_row, show_finding
 from walltrack.ui.components.pager import CursorPager
@@ -125,24 +124,22 @@ class RunWallets:
         """Ask for the page that is wanted."""
         order, ascending = self._order.value.rsplit(" ", 1)
         await self.show(
-            ask(
-                self._view.client.run_wallets(
-                    self._run.id,
-                    self._filters(),
-                    sort=FindingOrder(order),
-                    ascending=ascending == "True",
-                    page_size=PAGE_SIZE,
-                    cursor=self._pager.cursor,
-                )
+            self._view.client.run_wallets(
+                self._run.id,
+                self._filters(),
+                sort=FindingOrder(order),
+                ascending=ascending == "True",
+                page_size=PAGE_SIZE,
+                cursor=self._pager.cursor,
             )
         )
 
     async def show(self, page: Awaitable[FindingPage]) -> None:
         """Show a page once it is there, unless another one was asked for meanwhile."""
-        sol_usd = await self._view.session.sol_usd()
-        found = await self._table.answer(page)
-        if found is None:
+        answer = await self._table.answer(self._view.session.priced(page))
+        if answer is None:
             return
+        found, sol_usd = answer
         write(self._count, formatting.plural(found.total, "finding"))
         self._found = {str(one.finding.id): one for one in found.findings}
         self._table.show([finding_row(one, sol_usd) for one in found.findings])

@@ -26,8 +26,8 @@ class Statistics:
     """The card of figures and charts."""
 
     @staticmethod
-    def first_figures(view: View, chosen: DateRange) -> Coroutine[Any, Any, DiscoveryStats]:
-        """What it shows at first, of the API."""
+    def figures(view: View, chosen: DateRange) -> Coroutine[Any, Any, DiscoveryStats]:
+        """What the API tells of a date range."""
         return view.client.stats(chosen.start, chosen.end)
 
     def __init__(self, view: View, chosen: DateRange) -> None:
@@ -44,7 +44,7 @@ class Statistics:
 
     async def load(self) -> None:
         """Ask for the figures of the date range."""
-        await self.show(self._view.client.stats(self._range.start, self._range.end))
+        await self.show(self.figures(self._view, self._range))
 
     async def show(self, figures: Awaitable[DiscoveryStats]) -> None:
         """Show figures once they are there, unless others were asked for meanwhile."""

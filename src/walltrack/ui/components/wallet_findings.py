@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
 from walltrack.client import FindingPage
-from walltrack.ui.asking import ask
 from walltrack.ui.components import formatting
 from walltrack.ui.components.finding_row import finding_row
 from walltrack.ui.components.pager import CursorPager
@@ -36,9 +35,9 @@ class WalletFindings:
     """The card of a wallet's positions on the tokens on which runs found it."""
 
     @staticmethod
-    def first_page(view: View, address: str) -> Coroutine[Any, Any, FindingPage]:
-        """What it shows at first, of the API."""
-        return view.client.wallet_findings(address, page_size=PAGE_SIZE)
+    def page(view: View, address: str, cursor: str | None = None) -> Coroutine[Any, Any, FindingPage]:
+        """A page of the API, the first one without a cursor."""
+        return view.client.wallet_findings(address, page_size=PAGE_SIZE, cursor=cursor)
 
     def __init__(self, view: View, address: str) -> None:
         self._view = view
@@ -51,20 +50,14 @@ class WalletFindings:
 
     async def load(self) -> None:
         """Ask for the page that is wanted."""
-        await self.show(
-            ask(
-                self._view.client.wallet_findings(
-                    self._address, page_size=PAGE_SIZE, cursor=self._pager.cursor
-                )
-            )
-        )
+        await self.show(self.page(self._view, self._address, self._pager.cursor))
 
     async def show(self, page: Awaitable[FindingPage]) -> None:
         """Show a page once it is there, unless another one was asked for meanwhile."""
-        sol_usd = await self._view.session.sol_usd()
-        found = await self._table.answer(page)
-        if found is None:
+        answer = await self._table.answer(self._view.session.priced(page))
+        if answer is None:
             return
+        found, sol_usd = answer
         write(self._count, formatting.plural(found.total, "finding"))
         self._table.show(
             finding_row(one, sol_usd)

@@ -30,7 +30,7 @@ from walltrack.ui.view import View
 
 async def wallet_page(view: View, address: str) -> None:
     """The whole view of a wallet."""
-    wallet, findings = ask(view.client.wallet(address)), ask(WalletFindings.first_page(view, address))
+    wallet, findings = ask(view.client.wallet(address)), ask(WalletFindings.page(view, address))
     await arrived(wallet, findings)
     try:
         seen = await wallet

@@ -109,15 +109,15 @@ class _WalletList:
     async def load(self) -> None:
         """Ask for the page that is wanted."""
         await self.show(
-            ask(self._view.client.wallets(self._filters(), page_size=PAGE_SIZE, cursor=self._pager.cursor))
+            self._view.client.wallets(self._filters(), page_size=PAGE_SIZE, cursor=self._pager.cursor)
         )
 
     async def show(self, page: Awaitable[WalletPage]) -> None:
         """Show a page once it is there, unless another one was asked for meanwhile."""
-        sol_usd = await self._view.session.sol_usd()
-        found = await self._table.answer(page)
-        if found is None:
+        answer = await self._table.answer(self._view.session.priced(page))
+        if answer is None:
             return
+        found, sol_usd = answer
         more = " or more" if found.total_is_at_least else ""
         write(self._count, formatting.plural(found.total, "wallet") + more)
         self._table.show([_row(wallet, sol_usd) for wallet in found.wallets])
